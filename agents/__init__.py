@@ -1,0 +1,1 @@
+"""The four agents: perceiver, inducer, reasoner, reflector."""

@@ -1,0 +1,105 @@
+"""What the four agents share: a member's model (or none), a versioned prompt, and a span for each piece of work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.resources import files
+from string import Template
+from typing import Any, TypeVar
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from opentelemetry.trace import Span
+from pydantic import BaseModel
+
+from alarm_agents.models import Answer, Model, delimit
+from alarm_agents.observability import tracing
+from alarm_agents.scenario import EMBEDDED
+from alarm_agents.types import Perception, Rule, SimilarCase
+
+T = TypeVar("T", bound=BaseModel)
+TEXT_LIMIT = 4_000
+"""Characters of untrusted text that one prompt takes from one place."""
+
+
+class Prompt:
+    """One agent's prompt file: instructions, a line `---`, and what changes from window to window.
+
+    What stays the same comes first, so that model servers can reuse the prefix.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.hash = hashlib.sha256(text.encode()).hexdigest()[:16]
+        instructions, _, question = text.partition("\n---\n")
+        self._instructions, self._question = Template(instructions), Template(question)
+
+    def messages(self, pictures: Sequence[dict[str, Any]] = (), **values: str) -> list[BaseMessage]:
+        """The conversation to start with; raises `KeyError` for a value that the file names and nobody gives."""
+        question = self._question.substitute(values)
+        content: list[str | dict[Any, Any]] = [{"type": "text", "text": question}, *pictures]
+        return [SystemMessage(self._instructions.substitute(values)), HumanMessage(content if pictures else question)]
+
+
+@lru_cache(maxsize=16)
+def load_prompt(role: str) -> Prompt:
+    """The prompt file of an agent, from `agents/prompts/`."""
+    return Prompt((files("alarm_agents.agents") / "prompts" / f"{role}.md").read_text(encoding="utf-8"))
+
+
+class Agent:
+    """One member of the ensemble: a role played by a model, or by the experts when `model` is None."""
+
+    role: str
+
+    def __init__(self, model: Model | None = None) -> None:
+        self.model = model
+        self.member = model.name if model else EMBEDDED
+        self.prompt = load_prompt(self.role)
+
+    @contextmanager
+    def working(self, **attributes: str | int) -> Iterator[Span]:
+        """A span for this agent's work, under which its model and tool calls appear."""
+        named = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": self.role,
+            "alarm.member": self.member,
+            "alarm.model": self.member,
+            **attributes,
+        }
+        with tracing.span(f"{self.role} {self.member}", kind="agent", **named) as span:
+            yield span
+
+    async def ask(
+        self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), *, model: Model, **values: str
+    ) -> Answer[T]:
+        """The model's answer to the prompt, typed when it is none; never raises for what a model does."""
+        answer = await model.ask(self.prompt.messages(pictures, **values), schema)
+        tracing.set(**{"alarm.parse": answer.parse.value})
+        return answer
+
+
+def rules_text(rules: Sequence[Rule]) -> str:
+    """The rules as a list a model can cite from; rule texts may stem from models, so they are delimited."""
+    lines = [f"{rule.id} ({rule.kind.value}, severity {rule.severity}): {rule.text}" for rule in rules]
+    return delimit("\n".join(lines), "rules", limit=TEXT_LIMIT) if lines else "(no rules yet)"
+
+
+def seen_text(perceptions: Sequence[Perception]) -> str:
+    """What the perceivers saw, delimited, one block a perceiver; those without an answer are named as such."""
+    blocks = []
+    for perception in perceptions:
+        if not perception.parse.usable:
+            blocks.append(f"{perception.member}: gave no usable answer")
+            continue
+        facts = "\n".join(f"- {fact.text}" for fact in perception.facts)
+        text = f"{perception.caption}\n{facts}\nText on screen: {' | '.join(perception.screen_text) or 'none'}"
+        blocks.append(f"{perception.member}:\n{delimit(text, 'seen', limit=TEXT_LIMIT)}")
+    return "\n".join(blocks) or "(nothing was perceived)"
+
+
+def similar_text(similar: Sequence[SimilarCase]) -> str:
+    """Similar resolved cases with the person's label, delimited."""
+    lines = [f"- {case.label.value}: {case.text}" for case in similar]
+    return delimit("\n".join(lines), "cases", limit=TEXT_LIMIT) if lines else "(none yet)"

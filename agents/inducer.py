@@ -1,0 +1,133 @@
+"""The inducer: from normal references to rules (AnomalyRuler's induction, with votes over batches)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, Field
+from sklearn.cluster import AgglomerativeClustering
+
+from alarm_agents.agents.base import Agent, seen_text
+from alarm_agents.agents.quantiles import quantile_rules
+from alarm_agents.memory.embedders import Embedder
+from alarm_agents.memory.rules import rule_id
+from alarm_agents.types import Measurement, Parse, Perception, Provenance, Rule, RuleKind, Window
+
+SAME = 0.25
+"""Cosine distance under which two proposed statements count as one."""
+
+
+class ProposedRule(BaseModel):
+    """One rule, as a model writes it."""
+
+    kind: Literal["normal", "anomalous"]
+    text: str = Field(min_length=3, max_length=300)
+    severity: int = Field(2, ge=0, le=4)
+
+
+class Proposed(BaseModel):
+    """An inducer's answer for one batch of references."""
+
+    rules: list[ProposedRule] = Field(max_length=40)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A stretch of normal data: measured by experts that were not taught with it, and perceived."""
+
+    window: Window
+    measurements: tuple[Measurement, ...]
+    perceptions: tuple[Perception, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What came of one batch: rules, or how asking for them failed."""
+
+    rules: tuple[Rule, ...]
+    parse: Parse
+    note: str = ""
+
+
+class Inducer(Agent):
+    """Proposes rules with a model, or from the quantiles of what experts measured."""
+
+    role = "inducer"
+
+    async def propose(
+        self, references: Sequence[Reference], normal: str, *, origin: Literal["references", "warm-up"], source: str = ""
+    ) -> Proposal:
+        """The rules that a batch of references suggests. Without a model the batch should be all of them."""
+        provenance = Provenance(
+            origin=origin,
+            author=self.member,
+            references=tuple(reference.window.id for reference in references[:50]),
+            reference_count=len(references),
+            prompt=self.prompt.hash if self.model else "",
+        )
+        with self.working() as span:
+            if self.model is None:
+                span.set_attribute("alarm.parse", Parse.EMBEDDED.value)
+                series = [reference.measurements for reference in references]
+                return Proposal(tuple(quantile_rules(series, provenance, source)), Parse.EMBEDDED)
+            seen = "\n".join(seen_text(reference.perceptions) for reference in references)
+            answer = await self.ask(Proposed, model=self.model, normal=normal or "(not described)", seen=seen)
+            if answer.value is None:
+                return Proposal((), answer.parse, answer.note)
+            rules = tuple(_rule(found, provenance, source) for found in answer.value.rules)
+            return Proposal(rules, answer.parse)
+
+
+def aggregate(proposals: Sequence[Proposal], embedder: Embedder) -> list[Rule]:
+    """One rule for each statement that enough batches made, with its votes.
+
+    Statements of a kind are clustered by meaning; a cluster speaks by its most central statement and needs the
+    votes of more than a third of the batches that answered. Rules with predicates are not voted on.
+    """
+    answered = [proposal for proposal in proposals if proposal.parse.usable]
+    kept = [rule for proposal in answered for rule in proposal.rules if rule.predicate]
+    for kind in RuleKind:
+        said = [
+            (batch, rule)
+            for batch, proposal in enumerate(answered)
+            for rule in proposal.rules
+            if rule.kind is kind and not rule.predicate
+        ]
+        for members, centre in _clusters([rule.text for _, rule in said], embedder):
+            votes = len({said[i][0] for i in members})
+            if 3 * votes > len(answered):
+                kept.append(_voted(said[centre][1], [said[i][1] for i in members], votes, len(answered)))
+    return kept
+
+
+def _clusters(texts: Sequence[str], embedder: Embedder) -> list[tuple[list[int], int]]:
+    """Groups of texts that mean the same: the members of each, and the most central one."""
+    if len(texts) < 2:
+        return [([0], 0)] if texts else []
+    vectors = embedder.embed(texts).astype(float)
+    distances = np.clip(1.0 - vectors @ vectors.T, 0.0, 2.0)
+    model = AgglomerativeClustering(n_clusters=None, metric="precomputed", linkage="average", distance_threshold=SAME)
+    labels = model.fit_predict(distances)
+    groups = [[int(i) for i in np.flatnonzero(labels == label)] for label in np.unique(labels)]
+    return [(group, min(group, key=lambda i: float(distances[i, group].sum()))) for group in groups]
+
+
+def _voted(rule: Rule, members: Sequence[Rule], votes: int, batches: int) -> Rule:
+    references = tuple(dict.fromkeys(ref for member in members for ref in member.provenance.references))
+    count = sum({member.provenance.references: member.provenance.reference_count for member in members}.values())
+    update = {"votes": votes, "batches": batches, "references": references[:50], "reference_count": count}
+    return rule.model_copy(update={"provenance": rule.provenance.model_copy(update=update)})
+
+
+def _rule(proposed: ProposedRule, provenance: Provenance, source: str) -> Rule:
+    return Rule(
+        id=rule_id(proposed.text),
+        kind=RuleKind(proposed.kind),
+        text=proposed.text,
+        severity=proposed.severity,
+        source=source,
+        provenance=provenance,
+    )

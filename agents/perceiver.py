@@ -1,0 +1,114 @@
+"""The perceiver: turns a window into facts and a caption (AnomalyRuler's visual perception, ALARM's data comprehension)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, Field
+
+from alarm_agents.agents.base import TEXT_LIMIT, Agent
+from alarm_agents.models import delimit, picture_block
+from alarm_agents.scenario import Scenario
+from alarm_agents.sources.media import Media
+from alarm_agents.types import Box, Fact, Measurement, Parse, Perception, Window
+
+
+class SeenFact(BaseModel):
+    """One observed thing, as a model writes it."""
+
+    subject: str = Field(max_length=200)
+    attribute: str = Field(max_length=200)
+    value: float | bool | str
+    unit: str = ""
+    confidence: float | None = Field(None, ge=0, le=1)
+    region: tuple[float, float, float, float] | None = None
+
+
+class Seen(BaseModel):
+    """A perceiver's answer."""
+
+    caption: str = Field(max_length=2_000)
+    facts: list[SeenFact] = Field(default=[], max_length=40)
+    screen_text: list[str] = Field(default=[], max_length=40)
+
+
+class Perceiver(Agent):
+    """Perceives a window with a model, or takes the experts' facts as they are."""
+
+    role = "perceiver"
+
+    async def perceive(
+        self, window: Window, measurements: Sequence[Measurement], media: Media, scenario: Scenario
+    ) -> Perception:
+        """What is to be seen in the window. A source of recorded captions is perceived already."""
+        with self.working() as span:
+            if self.model is None or media.kind == "captions":
+                perception = self._from_experts(measurements, media.captions(window))
+                span.set_attribute("alarm.parse", perception.parse.value)
+                span.set_attribute("alarm.model", perception.model)
+                return perception
+            limits = self.model.settings.images
+            pictures = media.pictures(window, limit=limits.max)
+            answer = await self.ask(
+                Seen,
+                [picture_block(picture.image, limits.max_side) for picture in pictures],
+                model=self.model,
+                normal=scenario.normal or "(not described)",
+                zones=", ".join(scenario.source.zones) or "(none)",
+                times=", ".join(f"{picture.time:.2f} s" for picture in pictures),
+                hints=_hints(measurements),
+            )
+            if answer.value is None:
+                return Perception(
+                    member=self.member, model=self.member, parse=answer.parse, note=answer.note, scores=_scores(measurements)
+                )
+            return Perception(
+                member=self.member,
+                model=self.member,
+                facts=tuple(self._fact(fact) for fact in answer.value.facts),
+                caption=answer.value.caption,
+                scores=_scores(measurements),
+                screen_text=tuple(answer.value.screen_text),
+                parse=answer.parse,
+            )
+
+    def _from_experts(self, measurements: Sequence[Measurement], captions: tuple[str, ...]) -> Perception:
+        facts = tuple(fact for measurement in measurements for fact in measurement.facts)
+        return Perception(
+            member="recorded" if captions else self.member,
+            model="recorded" if captions else self.member,
+            facts=facts,
+            caption=" ".join(dict.fromkeys(captions))[:TEXT_LIMIT] or "; ".join(fact.text for fact in facts),
+            scores=_scores(measurements),
+            parse=Parse.RECORDED if captions else Parse.EMBEDDED,
+        )
+
+    def _fact(self, seen: SeenFact) -> Fact:
+        unit = f" {seen.unit}" if seen.unit else ""
+        return Fact(
+            subject=seen.subject,
+            attribute=seen.attribute,
+            value=seen.value,
+            unit=seen.unit,
+            text=f"{seen.subject}: {seen.attribute} {seen.value}{unit}",
+            confidence=seen.confidence,
+            region=_box(seen.region),
+            perceiver=self.member,
+        )
+
+
+def _box(region: tuple[float, float, float, float] | None) -> Box | None:
+    """The region if it is one; a box that is inside out or off the picture is dropped, not mended."""
+    if region is None:
+        return None
+    x0, y0, x1, y1 = region
+    return region if 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 else None
+
+
+def _scores(measurements: Sequence[Measurement]) -> dict[str, float]:
+    return {f"{m.expert}.{name}": value for m in measurements for name, value in m.values.items()}
+
+
+def _hints(measurements: Sequence[Measurement]) -> str:
+    lines = [f"- {fact.text}" for measurement in measurements for fact in measurement.facts]
+    return delimit("\n".join(lines), "measured", limit=TEXT_LIMIT) if lines else "(none)"

@@ -1,0 +1,11 @@
+"""The command line: `alarm` and its verbs, one file each."""
+
+from alarm_agents.cli import graph, info, review, rules, suites, teaching, traces, watch
+from alarm_agents.cli.app import app, main
+
+for part, name in ((review, "review"), (rules, "rules"), (graph, "graph"), (traces, "traces")):
+    app.add_typer(part.commands, name=name)
+app.add_typer(info.models, name="models")
+app.add_typer(info.tools, name="tools")
+
+__all__ = ["app", "info", "main", "suites", "teaching", "watch"]

@@ -1,0 +1,86 @@
+"""The `alarm` command: its options for all verbs, and how errors reach a person."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from alarm_agents import __version__
+from alarm_agents.cli.output import notes, plain
+from alarm_agents.errors import AlarmError
+from alarm_agents.observability import tracing
+from alarm_agents.workspace import Workspace
+
+T = TypeVar("T")
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document (JSON lines for streams) on stdout.")]
+ScenarioOption = Annotated[
+    str, typer.Option("--scenario", "-s", help="A scenario's name in the library, or the path of its YAML or Python file.")
+]
+
+app = typer.Typer(
+    name="alarm",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Watch something, know what is normal from a few examples, say why something is not.\n\n"
+    "Start with `alarm watch VIDEO`, or `alarm demo`.",
+)
+
+
+class Options:
+    """What was given before the verb."""
+
+    workspace: Path | None = None
+    debug: bool = False
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"alarm-agents {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", "-w", help="The folder that holds everything kept [default: .alarm]")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options for every verb."""
+    Options.workspace, Options.debug = workspace, debug
+
+
+def open_workspace() -> Workspace:
+    """The workspace that the options name."""
+    return Workspace(Options.workspace)
+
+
+def run_traced(workspace: Workspace, work: Coroutine[Any, Any, T]) -> T:
+    """Run async work with tracing into the workspace."""
+    with tracing.start(workspace.traces):
+        return asyncio.run(work)
+
+
+def main() -> None:
+    """The entry point: errors become one sentence and the exit code of their kind (DESIGN section 9)."""
+    try:
+        app()
+    except AlarmError as error:
+        if Options.debug:
+            raise
+        notes.print(plain(f"alarm: {error}"), style="bold red", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        notes.print("stopped; the same command goes on from here", style="dim")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,158 @@
+"""`alarm doctor`, `alarm models` and `alarm tools`: what there is and whether it works."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from alarm_agents import __version__
+from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
+from alarm_agents.cli.output import console, emit, note, plain
+from alarm_agents.errors import ConfigurationError
+from alarm_agents.graphs.load import load_monitor
+from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.rules import RuleMemory
+from alarm_agents.monitor.tooling import run_tool
+from alarm_agents.scenario import EMBEDDED, Scenario
+from alarm_agents.tools.registry import available, load_tools
+
+models = typer.Typer(no_args_is_help=True, help="The local models that a scenario names.")
+tools = typer.Typer(no_args_is_help=True, help="What agents can call.")
+EXTRAS = {"transformers": "transformers", "llamacpp": "xllamacpp", "embeddings": "sentence-transformers", "mcp": "mcp"}
+
+
+@models.command("list")
+def list_models(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> None:
+    """List the models and which agents they play; nothing is called."""
+    found, _ = load_monitor(scenario)
+    rows = [
+        {"name": name, "backend": m.backend, "model": m.model, "base_url": m.base_url, "agents": _roles(found, name)}
+        for name, m in found.models.items()
+    ]
+    embedded = _roles(found, EMBEDDED)
+    if json_:
+        emit({"scenario": found.name, "models": rows, "embedded": embedded})
+        return
+    if rows:
+        table = Table()
+        for column in ("name", "backend", "model", "base_url", "agents"):
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(plain(", ".join(value) if isinstance(value, list) else value or "") for value in row.values()))
+        console.print(table)
+    if embedded:
+        console.print(plain(f"without a model (experts and rules): {', '.join(embedded)}"))
+
+
+def _roles(scenario: Scenario, name: str) -> list[str]:
+    agents = scenario.agents
+    played = {
+        "perceiver": agents.perceivers,
+        "inducer": (agents.inducer,),
+        "reasoner": agents.reasoners,
+        "reflector": (agents.reflector,),
+    }
+    return [role for role, members in played.items() if name in members]
+
+
+@tools.command("list")
+def list_tools(
+    scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="Only the tools that this scenario names.")] = None,
+    json_: JsonOption = False,
+) -> None:
+    """List tools with their arguments."""
+    found = load_monitor(scenario)[0] if scenario else None
+    names, folder = (found.tools, found.folder) if found else (available(), Path())
+    described = asyncio.run(load_tools(names, folder)).describe()
+    if json_:
+        emit([tool.model_dump(mode="json") for tool in described])
+        return
+    table = Table()
+    for column in ("tool", "from", "arguments", "what it does"):
+        table.add_column(column, overflow="fold")
+    for tool in described:
+        arguments = ", ".join(tool.arguments.get("properties", {}))
+        table.add_row(plain(tool.name), plain(tool.origin), plain(arguments), plain(tool.description))
+    console.print(table)
+
+
+@tools.command(
+    "run", epilog="Example: `alarm tools run zoom --case CASE --arguments '{\"region\": [0, 0, 0.5, 0.5]}'`"
+)
+def run(
+    name: Annotated[str, typer.Argument(help="The tool's name, or file.py:function.")],
+    arguments: Annotated[str, typer.Option("--arguments", "-a", help="Its arguments as a JSON object.")] = "{}",
+    case: Annotated[str | None, typer.Option(help="The case to look at, for tools that look at one.")] = None,
+    scenario: ScenarioOption = "generic",
+    json_: JsonOption = False,
+) -> None:
+    """Run one tool and print what it gives."""
+    given = _object(arguments)
+    workspace = open_workspace()
+    found, _ = load_monitor(scenario)
+    result = run_traced(workspace, run_tool(workspace, found, name, given, case))
+    if json_:
+        emit({"text": result.text, "facts": [fact.model_dump(mode="json") for fact in result.facts], "pictures": len(result.pictures)})
+        return
+    console.print(plain(result.text))
+    if result.pictures:
+        note(f"and {len(result.pictures)} pictures, which only agents can see")
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(f"--arguments is not JSON ({error.msg})", remedy='write, for example: {"k": 3}') from error
+    if not isinstance(given, dict):
+        raise ConfigurationError("--arguments must be a JSON object", remedy='write, for example: {"k": 3}')
+    return given
+
+
+@app.command()
+def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> None:
+    """Say what works here, which models would take part, and what is missing."""
+    workspace = open_workspace()
+    found, builder = load_monitor(scenario)
+    builder.compile()
+    rules = RuleMemory(workspace.engine, found.name)
+    references = workspace.runs.references(found.name, "main")
+    report = {
+        "version": __version__,
+        "workspace": str(workspace.folder),
+        "scenario": found.name,
+        "models": sorted(member for member in found.agents.members if member != EMBEDDED),
+        "no_model": not found.uses_models,
+        "embedder": default_embedder().name,
+        "rules": len(rules.active()),
+        "references": dict(references.details),
+        "extras": {extra: _installed(package) for extra, package in EXTRAS.items()},
+        "not_yet_kept": list(found.not_yet_kept),
+    }
+    if json_:
+        emit(report)
+        return
+    table = Table(show_header=False, box=None)
+    for key, value in report.items():
+        if key != "no_model":
+            table.add_row(key, plain(value if isinstance(value, str | int) else json.dumps(value)))
+    console.print(table)
+    if report["no_model"]:
+        console.print("[yellow]No model takes part:[/] experts and rules alone judge. Name models in the scenario to change that.")
+    if not references.details:
+        console.print("[yellow]No references:[/] each source's own first seconds set its threshold. `alarm induce` teaches it.")
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+

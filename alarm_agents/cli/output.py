@@ -1,0 +1,38 @@
+"""What the command line prints: one JSON document (or JSON lines) on stdout, everything for people by Rich."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from alarm_agents.observability.tree import clean
+
+console = Console(highlight=False)
+"""Results for people: stdout."""
+notes = Console(stderr=True, highlight=False)
+"""Progress, hints and errors: stderr."""
+
+
+def emit(document: Mapping[str, Any] | list[Any]) -> None:
+    """Print one JSON document on one line of stdout; not-a-number is refused, as JSON has none."""
+    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: object) -> Text:
+    """Untrusted text (names, captions, model output) as it may be shown: no markup, no control characters."""
+    return Text(clean(value))
+
+
+def note(message: str, style: str = "dim") -> None:
+    """A line for people on stderr."""
+    notes.print(Text(clean(message), style=style))
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number as people read it; a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,93 @@
+"""`alarm init` and `alarm induce`: start a workspace, and teach a scenario its normal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
+from alarm_agents.cli.output import console, emit, note, notes, plain
+from alarm_agents.cli.watch import announce
+from alarm_agents.errors import ConfigurationError
+from alarm_agents.graphs.scaffold import write_scenario
+from alarm_agents.models import build_models
+from alarm_agents.monitor.teach import Taught, teach
+from alarm_agents.scenario import load_scenario
+from alarm_agents.sources.open import expand
+
+
+@app.command(epilog="Example: `alarm init --scenario my_walkway.yaml`")
+def init(
+    scenario: Annotated[Path, typer.Option("--scenario", "-s", help="Where to write a scenario to start from.")] = Path(
+        "scenario.yaml"
+    ),
+) -> None:
+    """Make the workspace and a commented scenario file to start from."""
+    workspace = open_workspace()
+    if scenario.exists():
+        note(f"{scenario} is there already and was left alone")
+    else:
+        write_scenario(scenario)
+        console.print(plain(f"wrote {scenario}"))
+    console.print(plain(f"workspace: {workspace.folder}"))
+    console.print("next: [bold]alarm induce NORMAL_FOOTAGE --scenario scenario.yaml[/], then [bold]alarm watch SOURCE[/]")
+
+
+@app.command(
+    epilog="Examples: `alarm induce normal.mp4 -s walkway` · `alarm induce 'train/*' -s walkway --frames 10 --seed 1`"
+)
+def induce(
+    sources: Annotated[list[str], typer.Argument(help="Sources of normal data; globs are several sources.")],
+    scenario: ScenarioOption = "generic",
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Draw so many frames (each with its neighbours) instead of whole windows.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    json_: JsonOption = False,
+) -> None:
+    """Learn what is normal: fit the experts on references and induce rules from them."""
+    found = load_scenario(scenario)
+    workspace = open_workspace()
+    models = build_models(found.models, found.folder)
+    paths = [path for pattern in sources for path in expand(pattern)]
+    if not paths:
+        raise ConfigurationError("no source of normal data was named")
+    announce(found)
+    with notes.status("opening") as status:
+        work = teach(
+            workspace, found, models, paths, frames=frames, seed=seed, progress=lambda text: status.update(text)
+        )
+        taught = run_traced(workspace, work)
+    for failure in taught.failures:
+        note(failure, "yellow")
+    if json_:
+        emit(
+            {
+                "scenario": found.name,
+                "references": dict(taught.references.details),
+                "rules": [rule.model_dump(mode="json") for rule in taught.rules],
+                "failures": list(taught.failures),
+            }
+        )
+    else:
+        _show(taught, found.name)
+
+
+def _show(taught: Taught, scenario: str) -> None:
+    table = Table(title=f"{len(taught.rules)} rules for '{scenario}' from {taught.clips} references", title_justify="left")
+    for column in ("rule", "kind", "status", "text", "held out", "fired"):
+        table.add_column(column)
+    for rule in taught.rules:
+        origin = rule.provenance
+        table.add_row(
+            plain(f"{rule.id} v{rule.version}"),
+            rule.kind.value,
+            rule.status.value,
+            plain(rule.text),
+            str(origin.held_out),
+            str(origin.fired),
+        )
+    console.print(table)

@@ -1,0 +1,52 @@
+"""`alarm traces`: what the agents did, window by window."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from alarm_agents.cli.app import JsonOption, open_workspace
+from alarm_agents.cli.output import console, emit, note, plain
+from alarm_agents.errors import NotFoundError
+from alarm_agents.observability.store import SpanStore
+from alarm_agents.observability.tree import render
+
+commands = typer.Typer(no_args_is_help=True, help="What the agents did, window by window.")
+
+
+@commands.command("list")
+def list_(limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, json_: JsonOption = False) -> None:
+    """List the latest traces."""
+    store = SpanStore(open_workspace().traces)
+    found = store.traces(limit)
+    if json_:
+        emit([summary.model_dump(mode="json") for summary in found])
+        return
+    if not found:
+        note("there are no traces yet: watch something first")
+        return
+    table = Table()
+    for column in ("when", "case", "scenario", "ms", "spans", "errors", "decision", "label"):
+        table.add_column(column, overflow="fold")
+    for summary in found:
+        when = datetime.fromtimestamp(summary.start).strftime("%Y-%m-%d %H:%M:%S")
+        counts = f"{summary.seconds * 1000:.0f}", str(summary.spans), str(summary.errors)
+        names = (plain(summary.case or summary.trace_id), plain(summary.scenario or ""))
+        table.add_row(when, *names, *counts, plain(summary.decision or ""), plain(summary.label or ""))
+    console.print(table)
+
+
+@commands.command()
+def show(case: Annotated[str, typer.Argument(help="A case's id, or a trace's.")], json_: JsonOption = False) -> None:
+    """Show a case's trace as a tree, with decisions and times."""
+    store = SpanStore(open_workspace().traces)
+    spans = store.trace_of_case(case) or store.trace(case)
+    if not spans:
+        raise NotFoundError("there is no trace of this case", where=case, remedy="see `alarm traces list`")
+    if json_:
+        emit([span.model_dump(mode="json") for span in spans])
+    else:
+        console.print(render(spans))

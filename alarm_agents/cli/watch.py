@@ -1,0 +1,131 @@
+"""`alarm watch`: cases and incidents of a source, as they come."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
+from alarm_agents.cli.output import console, emit, note, notes, number, plain
+from alarm_agents.graphs.load import load_monitor
+from alarm_agents.monitor.run import Monitor, Watched
+from alarm_agents.scenario import Scenario
+from alarm_agents.types import Case, Incident, Label, Window
+from alarm_agents.workspace import Workspace
+
+STYLES = {Label.NORMAL: "green", Label.ANOMALOUS: "bold red", Label.UNKNOWN: "yellow"}
+
+
+def case_line(case: Case) -> dict[str, Any]:
+    """A case as one line of JSON output; times in seconds from the start of the stream."""
+    return {
+        "type": "case",
+        "id": case.id,
+        "source": case.source,
+        "start": case.window.start,
+        "end": case.window.end,
+        "label": case.label.value,
+        "score": case.score,
+        "decision": case.decision.value,
+        "deferred": case.deferred,
+        "status": case.status.value,
+        "models": list(case.models),
+        "uncertainty": case.uncertainty.model_dump(mode="json"),
+        "severity": case.severity,
+        "title": case.title,
+        "explanation": case.explanation,
+        "facts": [fact.text for perception in case.perceptions for fact in perception.facts],
+        "rules": [ref.model_dump() for ref in case.rules],
+        "trace_id": case.trace_id,
+    }
+
+
+def incident_line(incident: Incident) -> dict[str, Any]:
+    """An incident as one line of JSON output."""
+    kept = incident.model_dump(mode="json", include={"id", "source", "start", "end", "severity", "title", "score", "cases"})
+    return {"type": "incident", **kept}
+
+
+@app.command(
+    epilog="Examples: `alarm watch clip.mp4` · `alarm watch frames/ --scenario walkway` · `alarm watch clip.mp4 --json`"
+)
+def watch(
+    source: Annotated[str, typer.Argument(help="A video file, a folder of frames, a glob of pictures, or captions (CSV).")],
+    scenario: ScenarioOption = "generic",
+    json_: JsonOption = False,
+    everything: Annotated[bool, typer.Option("--all", help="Print the stored cases of an earlier run too.")] = False,
+) -> None:
+    """Watch a source: print its cases and incidents, with reasons.
+
+    Without references (see `alarm induce`) the source's own first seconds set the threshold. Run again, it goes on
+    where it was stopped, and prints nothing new for a source that it has finished.
+    """
+    found, builder = load_monitor(scenario)
+    workspace = open_workspace()
+    monitor = Monitor(workspace, found, builder)
+    announce(found)
+    run_traced(workspace, _watch(monitor, workspace, source, json_, everything))
+
+
+def announce(scenario: Scenario) -> None:
+    """Say plainly what a person would otherwise take for granted."""
+    if not scenario.uses_models:
+        note("no model is configured: experts and rules alone judge (see `alarm doctor`)")
+    for setting in scenario.not_yet_kept:
+        note(f"{setting} is stored but not acted on in this version", "yellow")
+
+
+async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: bool, everything: bool) -> None:
+    started, windows, cases, incidents, waiting = time.monotonic(), 0, 0, 0, 0
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
+        task = progress.add_task("opening")
+
+        def advance(window: Window) -> None:
+            nonlocal windows
+            windows += 1
+            rate = windows / max(time.monotonic() - started, 1e-6)
+            progress.update(task, description=f"{window.end:.1f} s watched, {rate:.1f} windows/s")
+
+        async with monitor:
+            async for watched in monitor.watch(source, progress=advance):
+                if isinstance(watched.record, Case):
+                    cases += 1
+                    waiting += watched.record.deferred
+                else:
+                    incidents += 1
+                if everything or not watched.known:
+                    _print(watched, json_)
+    if monitor.finished_before:
+        note("this source has been watched to its end already; nothing is new" + ("" if everything else " (--all prints it)"))
+    note(f"{cases} cases, {incidents} incidents, {waiting} handed to a person; kept in {workspace.folder}")
+    if waiting:
+        note("answer them with `alarm review list` and `alarm review resolve CASE --as normal|anomalous|unsure`")
+
+
+def _print(watched: Watched, json_: bool) -> None:
+    record = watched.record
+    if json_:
+        emit(case_line(record) if isinstance(record, Case) else incident_line(record))
+        return
+    if isinstance(record, Incident):
+        span = f"INCIDENT {record.start:.1f}-{record.end:.1f} s  severity {record.severity}  "
+        console.print(Text(span, style="bold white on red"), plain(record.title), soft_wrap=True)
+        return
+    line = Text(f"{record.window.start:8.1f} s  ")
+    line.append(f"{record.label.value:9}", style=STYLES[record.label])
+    line.append(f"  p {number(record.score)}  unsure {number(record.uncertainty.score)}  ")
+    line.append("asks you  " if record.deferred else "          ", style="magenta")
+    line.append_text(plain(record.title if record.label is not Label.NORMAL else _seen(record)))
+    console.print(line, soft_wrap=True)
+    if record.label is not Label.NORMAL or record.deferred:
+        console.print(Text("            "), plain(f"{record.explanation} [{record.id}]"), style="dim", soft_wrap=True)
+
+
+def _seen(case: Case) -> str:
+    facts = [fact.text for perception in case.perceptions for fact in perception.facts]
+    return facts[0] if facts else (case.perceptions[0].caption if case.perceptions else "")

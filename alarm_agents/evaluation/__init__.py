@@ -1,0 +1,1 @@
+"""Scenario test suites: labelled data, metrics and expectations."""

@@ -1,0 +1,248 @@
+"""Metrics of a suite, from plain arrays: one row a labelled frame, the frames of all cases pooled.
+
+Standard metrics are scikit-learn's. A metric that is undefined on the data at hand (one class only, nothing
+predicted positive) is None, never 0 and never NaN. Frames without a score are left out of every metric that
+needs one: they are counted by `FrameTable.unscored`, never taken for normal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, FiniteFloat, model_validator
+from sklearn import metrics as sk
+
+from alarm_agents.types import Record
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int_]
+BoolArray = NDArray[np.bool_]
+
+ECE_BINS = 15
+DEFERRAL_SHARES = ("0.1", "0.2", "0.3")
+NAMES = (
+    *("frame_auroc", "frame_ap", "accuracy", "precision", "recall", "f1", "false_alarms_per_hour"),
+    *("ece", "brier", "aurc", "deferred"),
+    *(f"accuracy_at_deferral.{share}" for share in DEFERRAL_SHARES),
+)
+"""What an expectation may speak of; a dot leads into a metric that has several values."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameTable:
+    """The labelled frames of a suite's run, a row each; all columns are one-dimensional and equally long."""
+
+    scores: FloatArray
+    """p of an anomaly in [0, 1]; NaN where no window gave the frame a score."""
+    labels: IntArray
+    """1 anomalous, 0 normal."""
+    predicted: BoolArray
+    """Whether the frame is called anomalous, at the threshold that the references alone set."""
+    deferred: BoolArray
+    """Whether the frame's case was handed to a person."""
+    uncertainty: FloatArray
+    """Any finite number, higher is less certain; not looked at where there is no score."""
+    seconds: FloatArray
+    """How long each frame stands for, >= 0 (sources differ in frame rate)."""
+    cases: IntArray
+    """Which case of the suite the frame belongs to, from 0."""
+
+    def __post_init__(self) -> None:
+        shapes = {field.name: getattr(self, field.name).shape for field in fields(self)}
+        if any(shape != (len(self.scores),) for shape in shapes.values()):
+            raise ValueError(f"columns of a frame table are one-dimensional and equally long, not {shapes}")
+        scored = self.scored
+        if not ((self.scores[scored] >= 0) & (self.scores[scored] <= 1)).all():
+            raise ValueError("scores are probabilities between 0 and 1, or NaN")
+        if not np.isin(self.labels, (0, 1)).all():
+            raise ValueError("labels are 0 or 1")
+        if not np.isfinite(self.uncertainty[scored]).all():
+            raise ValueError("a frame with a score needs a finite uncertainty")
+        if not (np.isfinite(self.seconds) & (self.seconds >= 0)).all():
+            raise ValueError("seconds are finite and not negative")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def scored(self) -> BoolArray:
+        """Which rows have a score."""
+        return ~np.isnan(self.scores)
+
+    @property
+    def unscored(self) -> int:
+        """How many frames have no score."""
+        return int((~self.scored).sum())
+
+    def where(self, rows: BoolArray) -> FrameTable:
+        """The table of these rows only, for example `table.where(table.cases == 2)`."""
+        return FrameTable(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+def compute(table: FrameTable, incidents: Iterable[Sequence[int]] = ()) -> dict[str, Any]:
+    """All metrics of a suite, ready for JSON; `incidents` are the rows of `table` that each incident covers."""
+    scored = table.where(table.scored)
+    wrong = scored.predicted != scored.labels
+    shares = {share: accuracy_at_deferral(wrong, scored.uncertainty, float(share)) for share in DEFERRAL_SHARES}
+    return {
+        "frame_auroc": frame_auroc(scored.labels, scored.scores),
+        "frame_ap": frame_ap(scored.labels, scored.scores),
+        **_classification(scored.labels, scored.predicted),
+        "false_alarms_per_hour": false_alarms_per_hour(table, incidents),
+        "ece": expected_calibration_error(scored.labels, scored.scores),
+        "brier": _mean(np.square(scored.scores - scored.labels)),
+        "aurc": aurc(wrong, scored.uncertainty),
+        "deferred": _mean(table.deferred),
+        "accuracy_at_deferral": shares,
+    }
+
+
+def frame_auroc(labels: IntArray, scores: FloatArray) -> float | None:
+    """Area under the ROC curve (scikit-learn), in [0, 1]; frames with a NaN score are left out.
+
+    None unless both classes are there.
+    """
+    labels, scores = labels[~np.isnan(scores)], scores[~np.isnan(scores)]
+    return float(sk.roc_auc_score(labels, scores)) if len(np.unique(labels)) == 2 else None
+
+
+def frame_ap(labels: IntArray, scores: FloatArray) -> float | None:
+    """Average precision (scikit-learn), in (0, 1]; None without an anomalous frame."""
+    return float(sk.average_precision_score(labels, scores)) if labels.any() else None
+
+
+def _classification(labels: IntArray, predicted: BoolArray) -> dict[str, float | None]:
+    """Accuracy, precision, recall and F1 of the anomalous class (scikit-learn), each in [0, 1].
+
+    F1 is 2 TP / (2 TP + FP + FN): 0 where every anomaly was missed, None where there was nothing to find
+    and nothing was found.
+    """
+    if not len(labels):
+        return dict.fromkeys(("accuracy", "precision", "recall", "f1"))
+    calls = predicted.astype(np.int_)
+    return {
+        "accuracy": float(sk.accuracy_score(labels, calls)),
+        "precision": _defined(sk.precision_score(labels, calls, zero_division=np.nan)),
+        "recall": _defined(sk.recall_score(labels, calls, zero_division=np.nan)),
+        "f1": _defined(sk.f1_score(labels, calls, zero_division=np.nan)),
+    }
+
+
+def false_alarms_per_hour(table: FrameTable, incidents: Iterable[Sequence[int]]) -> float | None:
+    """Incidents that touch no anomalous frame, per hour of frames labelled normal, >= 0.
+
+    None without a normal frame. An incident outside all labelled frames can be neither right nor wrong and
+    isn't counted. Normal frames without a score count as time watched: the system could have alarmed there.
+    """
+    hours = float(table.seconds[table.labels == 0].sum()) / 3600
+    covered = [table.labels[np.asarray(rows, dtype=np.intp)] for rows in incidents]
+    false = sum(1 for labels in covered if len(labels) and not labels.any())
+    return false / hours if hours > 0 else None
+
+
+def expected_calibration_error(labels: IntArray, scores: FloatArray, bins: int = ECE_BINS) -> float | None:
+    """Expected calibration error of p(anomaly), in [0, 1], 0 is best; None without frames.
+
+    The binary definition (Naeini, Cooper & Hauskrecht, AAAI 2015) with bins of equal width over [0, 1]:
+    the mean over frames of |mean p - share anomalous| in the frame's bin. It isn't the top-label variant of
+    Guo et al. (ICML 2017), which bins max(p, 1 - p) against correctness and so says nothing about which
+    class is over-stated.
+    """
+    if not len(labels):
+        return None
+    index = np.minimum((scores * bins).astype(np.intp), bins - 1)
+    # A bin's share times its gap is |sum(p - label)| / n: the bin's own size cancels.
+    return float(np.abs(np.bincount(index, weights=scores - labels)).sum() / len(labels))
+
+
+def aurc(wrong: BoolArray, uncertainty: FloatArray) -> float | None:
+    """Area under the risk-coverage curve (Geifman & El-Yaniv, NeurIPS 2017), in [0, 1], 0 is best.
+
+    The mean over k = 1..n of the share of wrong predictions among the k least uncertain; None without
+    predictions. With uninformative uncertainty it is the plain error rate.
+    """
+    if not len(wrong):
+        return None
+    return float(np.mean(_errors_by_coverage(wrong, uncertainty)[1:] / np.arange(1, len(wrong) + 1)))
+
+
+def accuracy_at_deferral(wrong: BoolArray, uncertainty: FloatArray, share: float) -> float | None:
+    """Accuracy on what is kept when the most uncertain `share` (in [0, 1)) is deferred, in [0, 1].
+
+    A prediction on the boundary counts in part, so that the value doesn't hang on rounding `share` of n.
+    """
+    if not len(wrong):
+        return None
+    kept = (1 - share) * len(wrong)
+    errors = np.interp(kept, np.arange(len(wrong) + 1), _errors_by_coverage(wrong, uncertainty))
+    return min(1.0, max(0.0, 1 - float(errors) / kept))
+
+
+def _errors_by_coverage(wrong: BoolArray, uncertainty: FloatArray) -> FloatArray:
+    """Expected number of errors among the k least uncertain predictions, for k = 0..n.
+
+    Within a tie every order is equally likely, so errors accrue evenly over it: a straight line from the
+    tie's beginning to its end.
+    """
+    _, group, sizes = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    errors = np.concatenate([[0.0], np.cumsum(np.bincount(group, weights=wrong))])
+    expected: FloatArray = np.interp(np.arange(len(wrong) + 1), ends, errors)
+    return expected
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+class Bounds(Record):
+    """What a suite expects of a metric: at least `min`, at most `max`, one of them or both."""
+
+    min: FiniteFloat | None = None
+    max: FiniteFloat | None = None
+
+    @model_validator(mode="after")
+    def _say_something(self) -> Bounds:
+        if self.min is None and self.max is None:
+            raise ValueError("an expectation needs min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min is above max, which nothing can meet")
+        return self
+
+
+class Expectation(Record):
+    """A metric held against its bounds (both included). An undefined metric fails whatever is expected of it."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    value: float | None = Field(description="None where the metric is undefined")
+    passed: bool
+
+
+def check(expect: Mapping[str, Bounds], metrics: Mapping[str, Any]) -> list[Expectation]:
+    """Each expectation with what `compute` found and whether it is met, in the order they were written."""
+    return [_held(name, bounds, _look_up(metrics, name)) for name, bounds in expect.items()]
+
+
+def _held(name: str, bounds: Bounds, value: float | None) -> Expectation:
+    low = -math.inf if bounds.min is None else bounds.min
+    high = math.inf if bounds.max is None else bounds.max
+    passed = value is not None and low <= value <= high
+    return Expectation(metric=name, min=bounds.min, max=bounds.max, value=value, passed=passed)
+
+
+def _look_up(metrics: Mapping[str, Any], name: str) -> float | None:
+    """The metric of that name; `accuracy_at_deferral.0.1` is the entry "0.1" of `accuracy_at_deferral`."""
+    head, _, key = name.partition(".")
+    value: float | None = metrics[head][key] if key else metrics[head]
+    return value

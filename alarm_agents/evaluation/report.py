@@ -1,0 +1,91 @@
+"""A suite's result as tables for people.
+
+Names come from file names and models' configuration, which nobody vetted: they are shown as plain text, never
+as Rich markup, and without control characters, which could rewrite what the terminal shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+UNDEFINED = "–"
+
+
+def render(result: Mapping[str, Any]) -> RenderableType:
+    """The result of `alarm test` (the object that `--json` prints) as a summary and three tables.
+
+    Keys: suite, passed, seconds, frames, windows, fps, models, metrics, expectations, cases; and `unscored`,
+    the number of frames that got no score, where there is one.
+    """
+    parts: list[RenderableType] = [_summary(result), _metrics(result["metrics"])]
+    if result["expectations"]:
+        parts.append(_expectations(result["expectations"]))
+    return Group(*parts, _cases(result["cases"]))
+
+
+def _summary(result: Mapping[str, Any]) -> Text:
+    models = ", ".join(result["models"]) or "no model took part"
+    lines = Text.assemble(
+        (f"{_plain(result['suite'])}: ", "bold"),
+        _verdict(result["passed"]),
+        f"\n{result['frames']} frames in {result['windows']} windows, {_number(result['seconds'], '.1f')} s",
+        f" ({_number(result['fps'], '.1f')} frames a second); models: {_plain(models)}",
+    )
+    if result.get("unscored"):
+        lines.append(f"\n{result['unscored']} frames got no score and are in no metric that needs one", "yellow")
+    return lines
+
+
+def _metrics(metrics: Mapping[str, Any]) -> Table:
+    table = _table("Metrics", "metric", "value")
+    for name, value in metrics.items():
+        entries = {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
+        for key, one in entries.items():
+            table.add_row(Text(_plain(key)), _number(one))
+    return table
+
+
+def _expectations(expectations: Iterable[Mapping[str, Any]]) -> Table:
+    table = _table("Expectations", "metric", "min", "max", "value", "")
+    for one in expectations:
+        # Enough digits that a value just short of its bound doesn't look equal to it.
+        numbers = [_number(one[key], ".6g") for key in ("min", "max", "value")]
+        table.add_row(Text(_plain(one["metric"])), *numbers, _verdict(one["passed"]))
+    return table
+
+
+def _cases(cases: Iterable[Mapping[str, Any]]) -> Table:
+    columns = ("frame_auroc", "frames", "windows", "incidents", "deferred")
+    table = _table("Cases", "source", *columns)
+    for case in cases:
+        table.add_row(Text(_plain(case["source"]), overflow="fold"), *(_number(case[key]) for key in columns))
+    return table
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _verdict(passed: bool) -> Text:
+    return Text("pass", "bold green") if passed else Text("FAIL", "bold red")
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    """Counts as they are, measures in that format, a dash for None."""
+    if value is None:
+        return UNDEFINED
+    return str(value) if isinstance(value, int) else format(value, form)
+
+
+def _plain(text: object) -> str:
+    """The text with whatever doesn't print (escapes, line breaks, direction overrides) replaced."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(text))

@@ -1,0 +1,154 @@
+"""Running a suite: teach from its references, watch its cases, measure."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alarm_agents.evaluation.labels import read_labels
+from alarm_agents.evaluation.metrics import FrameTable, check, compute, frame_auroc
+from alarm_agents.evaluation.suite import LabelledSource, Suite
+from alarm_agents.graphs.load import load_monitor
+from alarm_agents.monitor.run import Monitor
+from alarm_agents.monitor.teach import teach
+from alarm_agents.scenario import Scenario
+from alarm_agents.types import Case, Incident
+from alarm_agents.workspace import Workspace
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """What watching one labelled source gave."""
+
+    source: LabelledSource
+    labels: Mapping[int, int]
+    cases: list[Case] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+
+
+async def run_suite(
+    workspace: Workspace, suite: Suite, file: Path, *, seed: int | None = None, progress: Progress = lambda _: None
+) -> dict[str, Any]:
+    """The result of one run, as `alarm test --json` prints it; also kept in the workspace.
+
+    Each suite and seed has a namespace of its own, emptied first, so that runs never meet. Suites never block: a
+    deferred case keeps the score it had and counts as deferred. Raises `AlarmError` for what cannot be run.
+    """
+    started = time.monotonic()
+    chosen = seed if seed is not None else (suite.references.seed if suite.references else suite.seed)
+    scenario, builder = load_monitor(suite.scenario_location)
+    sources = suite.labelled_sources()
+    outcomes = [Outcome(source, read_labels(source.labels)) for source in sources]  # all labels before any work
+    namespace = "test-" + hashlib.sha256(f"{file.resolve()} {chosen}".encode()).hexdigest()[:8]
+    workspace.cases.forget(namespace)
+    monitor = Monitor(workspace, scenario, builder, namespace=namespace, ask_people=False, smoothing=suite.smoothing)
+    async with monitor:
+        if suite.references is not None:
+            paths = [str(path) for path in suite.reference_paths()]
+            await teach(
+                workspace,
+                scenario,
+                monitor.models,
+                paths,
+                frames=suite.references.frames,
+                seed=chosen,
+                namespace=namespace,
+                progress=progress,
+            )
+        for place, outcome in enumerate(outcomes):
+            progress(f"watching {outcome.source.name} ({place + 1} of {len(outcomes)})")
+            await _watch(monitor, outcome)
+    result = _result(suite, scenario, outcomes, time.monotonic() - started)
+    workspace.runs.save_suite_result(suite.name, result)
+    return result
+
+
+async def _watch(monitor: Monitor, outcome: Outcome) -> None:
+    async for watched in monitor.watch(str(outcome.source.path)):
+        if isinstance(watched.record, Case):
+            outcome.cases.append(watched.record)
+        else:
+            outcome.incidents.append(watched.record)
+
+
+def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
+    tables = [_rows(place, outcome) for place, outcome in enumerate(outcomes)]
+    table = FrameTable(*(np.concatenate(columns) for columns in zip(*tables, strict=True)))
+    spans, start = [], 0
+    for outcome, columns in zip(outcomes, tables, strict=True):
+        spans += [[start + row for row in rows] for rows in _incident_rows(outcome)]
+        start += len(columns[0])
+    metrics = compute(table, spans)
+    expectations = check(suite.expect, metrics)
+    cases = [case for outcome in outcomes for case in outcome.cases]
+    frames = len(table.scores)
+    return {
+        "suite": suite.name,
+        "scenario": scenario.name,
+        "passed": all(expectation.passed for expectation in expectations),
+        "seconds": round(seconds, 3),
+        "frames": frames,
+        "windows": len(cases),
+        "fps": round(frames / seconds, 1),
+        "models": sorted({model for case in cases for model in case.models}),
+        "unscored": int(np.sum(table.unscored)),
+        "metrics": metrics,
+        "expectations": [expectation.model_dump() for expectation in expectations],
+        "cases": [_case_summary(outcome, columns) for outcome, columns in zip(outcomes, tables, strict=True)],
+    }
+
+
+def _case_summary(outcome: Outcome, columns: Sequence[np.ndarray[Any, Any]]) -> dict[str, Any]:
+    scores, labels = columns[0], columns[1]
+    return {
+        "source": outcome.source.name,
+        "frame_auroc": frame_auroc(labels, scores),
+        "frames": len(scores),
+        "windows": len(outcome.cases),
+        "incidents": len(outcome.incidents),
+        "deferred": sum(case.deferred for case in outcome.cases),
+    }
+
+
+def _rows(place: int, outcome: Outcome) -> tuple[np.ndarray[Any, Any], ...]:
+    """One row a labelled frame, in the order of `FrameTable`'s columns.
+
+    A frame's score is the maximum over the windows that cover it, where a member tells frames apart the frame's own.
+    """
+    order = sorted(outcome.labels)
+    row = {frame: i for i, frame in enumerate(order)}
+    scores, deferred = np.full(len(order), np.nan), np.zeros(len(order), bool)
+    unsure, seconds = np.ones(len(order)), np.full(len(order), 0.1)
+    for case in outcome.cases:
+        seconds[:] = 1.0 / case.window.fps
+        for i, frame in enumerate(case.window.frames):
+            at = row.get(frame)
+            if at is None:
+                continue
+            deferred[at] |= case.deferred
+            if case.score is not None:
+                score = case.frame_scores[i]
+                if not scores[at] >= score:  # also where nothing stands yet
+                    scores[at], unsure[at] = score, case.uncertainty.score
+    labels = np.array([outcome.labels[frame] for frame in order])
+    predicted = np.nan_to_num(scores, nan=0.0) >= 0.5
+    return scores, labels, predicted, deferred, unsure, seconds, np.full(len(order), place)
+
+
+def _incident_rows(outcome: Outcome) -> list[list[int]]:
+    row = {frame: i for i, frame in enumerate(sorted(outcome.labels))}
+    cases = {case.id: case for case in outcome.cases}
+    return [
+        [row[frame] for key in incident.cases for frame in cases[key].window.frames if frame in row]
+        for incident in outcome.incidents
+    ]
+
+

@@ -1,0 +1,188 @@
+"""The suite contract: labelled data and what is expected of a scenario on it, as a strict YAML file.
+
+Paths start at the suite file's folder. Like in a scenario, whatever is wrong is said in one sentence that
+names the file, the key and the nearest valid word, and it is said before anything runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from natsort import natsorted
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+
+from alarm_agents.errors import ScenarioError
+from alarm_agents.evaluation.metrics import NAMES, Bounds
+from alarm_agents.scenario import Block
+from alarm_agents.yamlfile import explain, read_yaml
+
+PathText = Annotated[str, Field(min_length=1)]
+Kind = Literal["auto", "captions"]
+
+
+def _source_in_short(value: object) -> object:
+    """`"path"` to `{path: "path"}`."""
+    if isinstance(value, str):
+        return {"path": value}
+    if not isinstance(value, dict | CaseSource):
+        # Not a TypeError: pydantic would let that through as a crash.
+        raise ValueError("a source is a path, a glob, or a block like {kind: captions, path: ...}")  # noqa: TRY004
+    return value
+
+
+class CaseSource(Block):
+    """Where the data of a case is. `path` may be a glob: then each match is a case of its own."""
+
+    kind: Kind = "auto"
+    path: PathText
+
+    @property
+    def captions(self) -> bool:
+        """Whether these are recorded captions, which carry their labels inside."""
+        return self.kind == "captions" or Path(self.path).suffix.lower() == ".csv"
+
+
+class SuiteCase(Block):
+    """A labelled source. `labels` is a CSV file with the columns frame,label.
+
+    Where `source` matches several sources, `labels` is a folder with one such file for each, called like it.
+    """
+
+    source: Annotated[CaseSource, BeforeValidator(_source_in_short)]
+    labels: PathText | None = None
+
+    @model_validator(mode="after")
+    def _labelled(self) -> SuiteCase:
+        if self.labels is None and not self.source.captions:
+            raise ValueError("frames and videos need labels: a CSV file with the columns frame,label")
+        return self
+
+
+class References(Block):
+    """Normal data to learn from: all of it, or `frames` of its frames drawn with `seed`."""
+
+    sources: tuple[PathText, ...] = Field(min_length=1)
+    frames: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0)
+
+
+@dataclass(frozen=True)
+class LabelledSource:
+    """One case to run, found on disk. `name` is its path as the suite file has it (or as its glob matched)."""
+
+    name: str
+    path: Path
+    kind: Kind
+    labels: Path
+    """The file to read labels from; the captions file itself where the labels are inside."""
+
+
+class Suite(Block):
+    """A whole suite. Without `references` the scenario warms up on each source."""
+
+    version: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    scenario: PathText
+    references: References | None = None
+    cases: tuple[SuiteCase, ...] = Field(min_length=1)
+    smoothing: Literal["causal", "offline"] = "causal"
+    seed: int = Field(0, ge=0)
+    expect: dict[str, Bounds] = Field({})
+    # Private, so that a file can't set it.
+    _file: Path = PrivateAttr(Path("suite.yaml"))
+
+    @field_validator("expect", mode="before")
+    @classmethod
+    def _known_metrics(cls, value: object) -> object:
+        for name in value if isinstance(value, dict) else ():
+            if name not in NAMES:
+                near = difflib.get_close_matches(str(name), NAMES, n=1, cutoff=0.5)
+                hint = f"did you mean '{near[0]}'?" if near else f"metrics are {', '.join(NAMES)}"
+                raise ValueError(f"there is no metric '{name}'; {hint}")
+        return value
+
+    @property
+    def folder(self) -> Path:
+        """Where the suite's relative paths start."""
+        return self._file.resolve().parent
+
+    @property
+    def scenario_location(self) -> Path | str:
+        """The scenario's file, or its name in the library: what `load_scenario` takes."""
+        path = self.folder / self.scenario
+        return path if path.suffix in (".yaml", ".yml") or path.is_file() else self.scenario
+
+    def reference_paths(self) -> list[Path]:
+        """The reference sources, each once, in natural order; raises `ScenarioError` for one that isn't there."""
+        patterns = self.references.sources if self.references else ()
+        found = [name for i, text in enumerate(patterns) for name in self._matches(text, f"references.sources.{i}")]
+        return list(dict.fromkeys(self.folder / name for name in found))
+
+    def labelled_sources(self) -> list[LabelledSource]:
+        """The cases to run, globs followed; raises `ScenarioError` for a file that isn't there or a source twice."""
+        sources: dict[Path, LabelledSource] = {}
+        for i, case in enumerate(self.cases):
+            names = self._matches(case.source.path, f"cases.{i}.source")
+            for name in names:
+                path = self.folder / name
+                if path.resolve() in sources:
+                    raise self._wrong(f"cases.{i}.source: {name} is a case already", "name every source once")
+                labels = self._labels(case, path, f"cases.{i}.labels", several=len(names) > 1)
+                kind: Kind = "captions" if case.source.captions else "auto"
+                sources[path.resolve()] = LabelledSource(name=name, path=path, kind=kind, labels=labels)
+        return list(sources.values())
+
+    def _labels(self, case: SuiteCase, source: Path, key: str, *, several: bool) -> Path:
+        if case.labels is None:
+            return source
+        name = Path(case.labels)
+        if (self.folder / name).is_dir():
+            name /= f"{source.name if source.is_dir() else source.stem}.csv"
+        elif several:
+            raise self._wrong(
+                f"{key}: one file can't label the several sources that {case.source.path} matches",
+                "name a folder with one CSV file for each source, called like it",
+            )
+        if not (self.folder / name).is_file():
+            raise self._wrong(f"{key}: there is no file {name}", f"paths start at {self.folder}")
+        return self.folder / name
+
+    def _matches(self, text: str, key: str) -> list[str]:
+        """`text` itself where that exists (names may hold brackets), else what it matches as a glob."""
+        if (self.folder / text).exists():
+            return [text]
+        if not glob.has_magic(text):
+            raise self._wrong(f"{key}: there is no file or folder {text}", f"paths start at {self.folder}")
+        found = natsorted(glob.glob(text, root_dir=self.folder, recursive=True))
+        if not found:
+            raise self._wrong(f"{key}: {text} matches nothing", f"paths start at {self.folder}")
+        return found
+
+    def _wrong(self, message: str, remedy: str) -> ScenarioError:
+        return ScenarioError(message, where=str(self._file), remedy=remedy)
+
+
+def parse_suite(data: object, *, file: Path) -> Suite:
+    """A suite from what YAML gave; `file` is where it stands. Raises `ScenarioError` naming file and key."""
+    if not isinstance(data, dict):
+        raise ScenarioError("a suite is a mapping with at least name, scenario and cases", where=str(file))
+    try:
+        suite = Suite.model_validate(data)
+    except ValidationError as error:
+        raise ScenarioError(explain(error, Suite), where=str(file)) from error
+    suite._file = file
+    suite.reference_paths()
+    suite.labelled_sources()
+    location = suite.scenario_location
+    if isinstance(location, Path) and not location.is_file():
+        raise suite._wrong(f"scenario: there is no file {suite.scenario}", f"paths start at {suite.folder}")
+    return suite
+
+
+def load_suite(path: str | Path) -> Suite:
+    """The suite in that YAML file, with every file it names found; raises `ScenarioError`."""
+    return parse_suite(read_yaml(Path(path)), file=Path(path))

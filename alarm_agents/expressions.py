@@ -1,0 +1,58 @@
+"""Expressions in scenarios (`when`) and in rules (predicates): CEL, by the `cel` library, never `eval`.
+
+CEL (Common Expression Language) has no loops, no side effects and no access to Python, so that a rule
+written by a person or a model can be run as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import cel
+
+from alarm_agents.errors import ExpressionError
+
+
+@lru_cache(maxsize=4096)
+def _compiled(expression: str) -> cel.Program:
+    try:
+        return cel.compile(expression)
+    except ValueError as error:
+        reason = str(error).split("ERROR:")[-1].strip().splitlines()[0]
+        raise ExpressionError(
+            f"'{expression}' is not a valid expression ({reason})",
+            remedy="write a CEL expression such as motion.ratio > 2.0 && 'road' in zones",
+        ) from error
+
+
+def check(expression: str, names: Iterable[str] = (), *, where: str = "") -> None:
+    """Raise `ExpressionError` unless `expression` compiles and uses only top-level `names` (any, if none given)."""
+    try:
+        program = _compiled(expression)
+    except ExpressionError as error:
+        raise ExpressionError(error.message, where=where, remedy=error.remedy) from error
+    known = set(names)
+    unknown = sorted(set(program.variables()) - known) if known else []
+    if unknown:
+        raise ExpressionError(
+            f"'{expression}' uses {', '.join(unknown)}, which is not known here",
+            where=where,
+            remedy=f"use one of {', '.join(sorted(known))}",
+        )
+
+
+def holds(expression: str, values: Mapping[str, Any]) -> bool:
+    """Whether `expression` is true of `values`.
+
+    Raises `ExpressionError` when a name or key is missing or the result is not true or false: what cannot
+    be decided is said, never taken for false.
+    """
+    try:
+        result = _compiled(expression).execute(dict(values))
+    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+        raise ExpressionError(f"'{expression}' cannot be decided here ({error})") from error
+    if not isinstance(result, bool):
+        raise ExpressionError(f"'{expression}' gives {result!r}, not true or false")
+    return result

@@ -1,0 +1,54 @@
+"""The models of a scenario, built by their backend. Building reads no weights and opens no connection."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+from langchain_core.language_models import BaseChatModel
+
+from alarm_agents.errors import AlarmError, ConfigurationError, MissingExtraError
+from alarm_agents.models import foreign, openai
+from alarm_agents.models.client import Model
+from alarm_agents.models.scripted import ScriptedChatModel
+from alarm_agents.scenario import ModelSettings
+
+_LIBRARIES = {"transformers": ("transformers", "torch"), "llamacpp": ("xllamacpp",)}
+
+
+def build_models(settings: Mapping[str, ModelSettings], base: Path) -> dict[str, Model]:
+    """One `Model` for each entry; relative paths start at `base`. Errors name `models.<name>`."""
+    return {name: _build(name, entry, base) for name, entry in settings.items()}
+
+
+def _build(name: str, settings: ModelSettings, base: Path) -> Model:
+    try:
+        return Model(name, settings, _chat(settings, base))
+    except AlarmError as error:
+        error.where = ": ".join(filter(None, (f"models.{name}", error.where)))
+        raise
+
+
+def _chat(settings: ModelSettings, base: Path) -> BaseChatModel:
+    match settings.backend:
+        case "openai":
+            return openai.build(settings)
+        case "langchain":
+            return foreign.build(settings)
+        case "scripted":
+            if settings.extra:
+                raise ConfigurationError("backend scripted takes no extra", remedy="put everything into the script")
+            return ScriptedChatModel.from_file(base / (settings.script or ""))
+        case "transformers" | "llamacpp":
+            raise _in_process(settings.backend)
+
+
+def _in_process(backend: str) -> ConfigurationError:
+    if any(importlib.util.find_spec(library) is None for library in _LIBRARIES[backend]):
+        return MissingExtraError(backend, f"backend {backend}")
+    server = {"transformers": "vllm serve", "llamacpp": "llama-server"}[backend]
+    return ConfigurationError(
+        f"the in-process backend {backend} arrives with the models issue and is not built yet",
+        remedy=f"serve the model ({server}) and use backend: openai with its base_url meanwhile",
+    )

@@ -1,0 +1,323 @@
+"""The running monitor: one ordered stage a source, then one graph run a window, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from langgraph.types import Command
+
+from alarm_agents.agents.inducer import Reference
+from alarm_agents.agents.perceiver import Perceiver
+from alarm_agents.agents.reasoner import Reasoner
+from alarm_agents.agents.reflector import Reflector
+from alarm_agents.errors import AlarmError, ConflictError
+from alarm_agents.graphs.builder import MonitorGraph
+from alarm_agents.graphs.casework import extend, without
+from alarm_agents.graphs.context import Context
+from alarm_agents.graphs.load import build_monitor
+from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.index import VectorIndex
+from alarm_agents.memory.recall import Memory
+from alarm_agents.memory.rules import RuleMemory
+from alarm_agents.models import build_models
+from alarm_agents.monitor.checkpoints import open_checkpoints, thread, waits
+from alarm_agents.monitor.stage import Measured, Smoothing, Stage
+from alarm_agents.monitor.teach import induce, induction_context, open_media
+from alarm_agents.observability import tracing
+from alarm_agents.scenario import Scenario
+from alarm_agents.sinks import deliver
+from alarm_agents.sources.media import Media
+from alarm_agents.tools.experts import experts_for
+from alarm_agents.tools.registry import load_tools
+from alarm_agents.types import Case, CaseStatus, Incident, Label, Resolution, Window
+from alarm_agents.uncertainty.gate import gate_threshold
+from alarm_agents.workspace import Workspace
+from alarm_agents.workspace.runs import NO_REFERENCES, References, Run
+
+WARM_UP_SECONDS = 5.0
+"""How long a source without references is watched before the threshold is set; its windows are judged then."""
+AT_ONCE = 8
+"""Graph runs at once."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Something that watching produced: a case or a closed incident, and whether it was known before."""
+
+    record: Case | Incident
+    known: bool = False
+
+
+class Monitor:
+    """Runs one scenario in one workspace; use it as an async context manager."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        scenario: Scenario,
+        builder: MonitorGraph | None = None,
+        *,
+        namespace: str = "main",
+        ask_people: bool = True,
+        smoothing: Smoothing = "causal",
+        references: str | None = None,
+    ) -> None:
+        self.workspace, self.scenario, self.namespace = workspace, scenario, namespace
+        self._builder = builder or build_monitor(scenario)
+        self._ask_people, self._smoothing, self._references = ask_people, smoothing, references
+        self._stack = AsyncExitStack()
+        self.models = build_models(scenario.models, scenario.folder)
+        rules = RuleMemory(workspace.engine, scenario.name, namespace)
+        index = VectorIndex(workspace.memory, default_embedder())
+        self.memory = Memory(rules, workspace.cases, index)
+        self.finished_before = False
+        """Whether the source that was watched last had been watched to its end before."""
+
+    async def __aenter__(self) -> Monitor:
+        self._tools = await load_tools(self.scenario.tools, self.scenario.folder)
+        self._saver = await self._stack.enter_async_context(open_checkpoints(self.workspace.checkpoints))
+        self._graph = self._builder.compile(checkpointer=self._saver)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def watch(
+        self, path: str, *, base: Path = Path(), progress: Callable[[Window], None] = lambda _: None
+    ) -> AsyncIterator[Watched]:
+        """Cases and closed incidents of the source, in order. Those known from before are marked as such.
+
+        Raises `SourceError` when the source cannot be read (to its end).
+        """
+        media = await asyncio.to_thread(open_media, path, self.scenario, base)
+        source = media.source
+        references = self.workspace.runs.references(self.scenario.name, self.namespace, self._references)
+        run = self.workspace.runs.start(
+            self.scenario,
+            namespace=self.namespace,
+            source=source.slug,
+            path=str((base / path).absolute()),
+            fingerprint=await asyncio.to_thread(lambda: source.fingerprint),
+            references=references.key,
+            revision=self.memory.rules.revision(source.slug),
+        )
+        self.finished_before = run.finished
+        if run.finished:
+            for known in self._known(run):
+                yield known
+            return
+        context = self._context(run, media, references)
+        incident: Incident | None = None
+        async for case, known in self._judged(context, media, references, progress):
+            before, incident = incident, await self._extended(incident, case, context)
+            yield Watched(case, known)
+            if before is not None and (incident is None or incident.id != before.id or incident.status == "closed"):
+                yield Watched(self._close(before, run.id))
+                incident = incident if incident is not None and incident.status == "open" else None
+        if incident is not None:
+            yield Watched(self._close(incident, run.id))
+        self.workspace.runs.finish(run.id, self.memory.rules.revision(source.slug))
+
+    async def resolve(self, case_id: str, resolution: Resolution) -> Case:
+        """Write a person's answer to a deferred case and let its graph go on to the end.
+
+        Raises `ConflictError` when the case does not wait, or its hand-off was cut off before it was saved.
+        """
+        if not await waits(self._graph, case_id):
+            self.workspace.cases.get(case_id)
+            raise ConflictError(
+                "the case does not wait for an answer, or was cut off while it was handed over",
+                where=case_id,
+                remedy="see `alarm review list`, or watch its source again",
+            )
+        self.workspace.cases.resolve(case_id, resolution)
+        return await self.finish_resolved(case_id)
+
+    async def finish_resolved(self, case_id: str) -> Case:
+        """Take a case that has its answer through the rest of the graph (again, after a crash in between)."""
+        case = self.workspace.cases.get(case_id)
+        run_id = self.workspace.cases.run_of(case_id)
+        _, path, key = self.workspace.runs.scenario_of(run_id)
+        media = await asyncio.to_thread(open_media, path, self.scenario)
+        references = self.workspace.runs.references(self.scenario.name, self.namespace, key)
+        context = self._context(Run(run_id, case.revision, finished=False), media, references)
+        assert case.resolution is not None
+        with tracing.resume(case.trace_id), tracing.span("resolve", kind="window", **_names(context, case_id)):
+            await self._graph.ainvoke(
+                Command(resume=case.resolution.model_dump(mode="json")), thread(case_id), context=context, durability="exit"
+            )
+        await self._saver.adelete_thread(case_id)
+        done = self.workspace.cases.get(case_id).model_copy(update={"incident": case.incident})
+        return self._resettled(done, run_id)
+
+    def _context(self, run: Run, media: Media, references: References) -> Context:
+        agents, models = self.scenario.agents, self.models
+        perceivers = ["embedded"] if media.kind == "captions" else agents.perceivers
+        return Context(
+            scenario=self.scenario,
+            namespace=self.namespace,
+            run=run.id,
+            perceivers={member: Perceiver(models.get(member)) for member in perceivers},
+            reasoners={member: Reasoner(models.get(member)) for member in agents.reasoners},
+            reflector=Reflector(models.get(agents.reflector)),
+            models=models,
+            tools=self._tools,
+            memory=self.memory,
+            cases=self.workspace.cases,
+            media=media,
+            experts=experts_for(media.kind, references.states),
+            source=media.source.slug,
+            ask_people=self._ask_people,
+            gate_above=self._gate(),
+        )
+
+    def _gate(self) -> float | None:
+        """The score under which the gate is closed, as far as the labels so far bear it out."""
+        settings = self.scenario.graph.gate
+        if settings is None:
+            return None
+        answered = self.workspace.cases.find(namespace=self.namespace, scenario=self.scenario.name, answered=True)
+        scores = [
+            m.values[m.score]
+            for case in answered
+            if case.label is Label.ANOMALOUS
+            for m in case.measurements
+            if m.expert == settings.expert
+        ]
+        return gate_threshold(scores, settings.max_missed, self.scenario.promise.delta)
+
+    async def _judged(
+        self, context: Context, media: Media, references: References, progress: Callable[[Window], None]
+    ) -> AsyncIterator[tuple[Case, bool]]:
+        """The cases of the source, in order, and whether each was known; up to `AT_ONCE` graphs run at once."""
+        stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing))
+        running: deque[asyncio.Task[tuple[Case, bool]]] = deque()
+        try:
+            async for window, measurements in self._warmed_up(stage, context, media, references):
+                progress(window)
+                running.append(asyncio.create_task(self._case(context, window, measurements)))
+                if len(running) >= AT_ONCE:
+                    yield await running.popleft()
+            while running:
+                yield await running.popleft()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _warmed_up(
+        self, stage: Iterator[Measured], context: Context, media: Media, references: References
+    ) -> AsyncIterator[Measured]:
+        """What the stage measures; without references the first seconds are held back and set the threshold."""
+        error: AlarmError | None = None
+        held: list[Measured] = []
+        warm = references is not NO_REFERENCES
+        while True:
+            try:
+                found = await asyncio.to_thread(next, stage, None)
+            except AlarmError as raised:  # what was measured before is judged first
+                found, error = None, raised
+            if not warm and found is not None:
+                held.append(found)
+                warm = found[0].end - held[0][0].start >= WARM_UP_SECONDS
+                if not warm:
+                    continue
+            if held:
+                await self._learn_from_stream(held, context, media)
+                for early in held:
+                    yield early
+                held, warm = [], True
+                continue
+            if found is None:
+                break
+            yield found
+        if error is not None:
+            raise error
+
+    async def _learn_from_stream(self, held: list[Measured], context: Context, media: Media) -> None:
+        """Set the threshold from the source's own first windows, unless that was done before."""
+        known = self.memory.rules.latest(context.source)
+        if any(rule.provenance.origin == "warm-up" for rule in known):
+            return
+        references = [Reference(window, measurements) for window, measurements in held]
+        settings = induction_context(
+            self.workspace,
+            self.scenario,
+            self.models,
+            {context.source: media},
+            namespace=self.namespace,
+            warm_up=context.source,
+        )
+        await induce(settings, references)
+
+    async def _case(self, context: Context, window: Window, measurements: Any) -> tuple[Case, bool]:
+        """The case of one window: from the database where it is settled there, else by a graph run."""
+        case_id = f"{context.source}-{context.run}-{round(window.start * 1000):09d}"
+        known = self.workspace.cases.find(namespace=self.namespace, run=context.run, case=case_id)
+        if known and (known[0].status is not CaseStatus.PENDING or await waits(self._graph, case_id)):
+            return known[0], True
+        await self._saver.adelete_thread(case_id)
+        with tracing.span(f"window {window.start:.1f} s", kind="window", **_names(context, case_id)):
+            trace = (tracing.current_trace_id(), tracing.current_span_id())
+            state = {"case": case_id, "window": window, "measurements": measurements, "trace": trace}
+            await self._graph.ainvoke(state, thread(case_id), context=context, durability="exit")
+            case = self.workspace.cases.get(case_id)
+            tracing.set(**{"alarm.label": case.label.value, "alarm.decision": case.decision.value})
+        tracing.forget(trace[0])
+        if case.status is CaseStatus.DONE:
+            await self._saver.adelete_thread(case_id)
+        return case, False
+
+    async def _extended(self, incident: Incident | None, case: Case, context: Context) -> Incident | None:
+        """The incident after the case, saved together with the case; a new one is told to people."""
+        cases = self.workspace.cases
+        if case.incident is not None:
+            return cases.incident(case.incident) or incident
+        alert = self.scenario.when_models_fail == "alert"
+        extended, belongs = extend(incident, case, alert_unknown=alert)
+        if extended is not None and belongs:
+            cases.save_incident(extended, context.run, case.model_copy(update={"incident": extended.id}))
+            await deliver(self.scenario.notify, extended, cases)
+        return extended
+
+    def _close(self, incident: Incident, run: str) -> Incident:
+        closed = incident.model_copy(update={"status": "closed"})
+        self.workspace.cases.save_incident(closed, run)
+        return closed
+
+    def _resettled(self, case: Case, run: str) -> Case:
+        """The incident that a person's answer changes: the case leaves it, or opens one of its own."""
+        cases = self.workspace.cases
+        if case.incident is not None and case.label is Label.NORMAL:
+            incident = cases.incident(case.incident)
+            case = case.model_copy(update={"incident": None})
+            if incident is not None:
+                rest = [cases.get(key) for key in incident.cases if key != case.id]
+                cases.save_incident(without(incident, case, rest), run, case)
+        elif case.incident is None and case.label is Label.ANOMALOUS:
+            opened, _ = extend(None, case)
+            assert opened is not None
+            case = case.model_copy(update={"incident": opened.id})
+            cases.save_incident(opened.model_copy(update={"status": "closed"}), run, case)
+        else:
+            cases.save(case, run)
+        return case
+
+    def _known(self, run: Run) -> Iterator[Watched]:
+        for case in self.workspace.cases.find(namespace=self.namespace, run=run.id):
+            yield Watched(case, known=True)
+        for incident in self.workspace.cases.incidents(namespace=self.namespace, run=run.id):
+            yield Watched(incident, known=True)
+
+
+def _names(context: Context, case_id: str) -> dict[str, str]:
+    return {"alarm.case": case_id, "alarm.scenario": context.scenario.name, "alarm.source": context.source}

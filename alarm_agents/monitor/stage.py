@@ -1,0 +1,97 @@
+"""The per-source stage: measures, tracks and smooths in order. All memory from window to window lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from alarm_agents.scenario import SourceSettings
+from alarm_agents.sources.media import Media
+from alarm_agents.sources.windows import cut
+from alarm_agents.tools.expert import Expert
+from alarm_agents.tools.smoothing import causal, offline
+from alarm_agents.types import Fact, Measurement, Window
+
+Smoothing = Literal["causal", "offline"]
+Measured = tuple[Window, tuple[Measurement, ...]]
+
+
+@dataclass
+class _Series:
+    """What one expert has measured of the frames that windows still need: by measure and frame, and facts."""
+
+    values: dict[str, dict[int, float]] = field(default_factory=dict)
+    facts: list[tuple[float, Fact]] = field(default_factory=list)
+    """With the time they are of; facts about a whole stretch are of its first new frame."""
+
+    def forget(self, before: int, time: float) -> None:
+        """Drop what no later window can cover."""
+        self.values = {n: {i: v for i, v in series.items() if i >= before} for n, series in self.values.items()}
+        self.facts = [(at, fact) for at, fact in self.facts if at >= time]
+
+    def of(self, window: Window, expert: Expert[Any]) -> Measurement:
+        """The part that belongs to the window."""
+        frames = {name: tuple(series[i] for i in window.frames) for name, series in self.values.items()}
+        facts = tuple(fact for at, fact in self.facts if window.start <= at < window.end)
+        return Measurement(expert=expert.name, score=expert.score, frames=frames, facts=facts)
+
+
+class Stage:
+    """One pass over one source."""
+
+    def __init__(
+        self, media: Media, settings: SourceSettings, experts: Mapping[str, Expert[Any]], smoothing: Smoothing = "causal"
+    ) -> None:
+        self._media, self._settings, self._experts, self._smoothing = media, settings, experts, smoothing
+
+    def __iter__(self) -> Iterator[Measured]:
+        """Each window with its smoothed measurements, in order; raises `SourceError` where the source ends early."""
+        return self._causal() if self._smoothing == "causal" else self._offline()
+
+    def _causal(self) -> Iterator[Measured]:
+        means: dict[tuple[str, str], float] = {}
+        kind = self._media.kind
+
+        def smooth(expert: str, name: str, values: tuple[float, ...]) -> list[float]:
+            smoothed = causal(values, kind, means.get((expert, name)))
+            if smoothed:
+                means[expert, name] = smoothed[-1]
+            return smoothed
+
+        for window, series in self._measure(smooth):
+            yield window, tuple(series[name].of(window, expert) for name, expert in self._experts.items())
+            for kept in series.values():
+                kept.forget(window.frames[0], window.start)
+
+    def _offline(self) -> Iterator[Measured]:
+        """The whole source is measured first: what comes after a frame counts as much as what came before it."""
+        windows: list[Window] = []
+        series: Mapping[str, _Series] = {}
+        for window, series in self._measure(lambda _, __, values: list(values)):
+            windows.append(window)
+        for kept in series.values():
+            for name, values in kept.values.items():
+                smoothed = offline(list(values.values()), self._media.kind, windows[0].fps)
+                kept.values[name] = dict(zip(values, smoothed, strict=True))
+        for window in windows:
+            yield window, tuple(series[name].of(window, expert) for name, expert in self._experts.items())
+
+    def _measure(self, smooth: Any) -> Iterator[tuple[Window, dict[str, _Series]]]:
+        series = {name: _Series() for name in self._experts}
+        for expert in self._experts.values():
+            expert.begin()
+        source, settings = self._media.source, self._settings
+        for window, frames, overlap in cut(
+            source.frames(), source=source.slug, size=settings.frames, step=settings.step
+        ):
+            self._media.keep(window, frames[-len(window.frames) :])
+            new = [frame.index for frame in frames[overlap:]]
+            for name, expert in self._experts.items():
+                found = expert.measure(frames, overlap)
+                for measure, values in found.frames.items():
+                    smoothed = smooth(name, measure, values)
+                    series[name].values.setdefault(measure, {}).update(zip(new, smoothed, strict=True))
+                start = frames[overlap].time
+                series[name].facts += [(start if fact.time is None else fact.time, fact) for fact in found.facts]
+            yield window, series

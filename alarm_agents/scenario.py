@@ -1,0 +1,301 @@
+"""The scenario contract (DESIGN section 5): what is watched and how, as a strict YAML file.
+
+Unknown keys, wrong types and missing files are refused with one sentence that names the file, the key
+path and the nearest valid key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from alarm_agents import expressions
+from alarm_agents.errors import ExpressionError, ScenarioError
+from alarm_agents.yamlfile import explain, read_yaml
+
+EMBEDDED = "embedded"
+Point = tuple[float, float]
+
+CONDITION_NAMES = (
+    "zones facts label p_anomaly severity decision uncertainty round models notes measures motion captions caption".split()
+)
+"""What a `when` may speak of; `alarm_agents.graphs.state.condition_values` fills them in."""
+
+
+def _polygon(value: object) -> object:
+    """`"x,y,x,y,..."` to points; anything else is left for pydantic to judge."""
+    if not isinstance(value, str):
+        return value
+    try:
+        numbers = [float(part) for part in value.split(",")]
+    except ValueError as error:
+        raise ValueError("a polygon is written 'x,y,x,y,...' with numbers between 0 and 1") from error
+    if len(numbers) < 6 or len(numbers) % 2:
+        raise ValueError("a polygon needs at least three x,y pairs")
+    if not all(0.0 <= number <= 1.0 for number in numbers):
+        raise ValueError("polygon coordinates are fractions of the picture, between 0 and 1")
+    return tuple(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+Polygon = Annotated[tuple[Point, ...], BeforeValidator(_polygon)]
+
+
+class Block(BaseModel):
+    """Base of all blocks of a scenario."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class SourceSettings(Block):
+    """How a source is cut into windows; `path` only where the scenario names the source itself."""
+
+    kind: Literal["auto", "video", "folder", "captions"] = "auto"
+    path: str | None = None
+    fps: float = Field(10.0, gt=0, le=240)
+    """Most frames a second taken from a video; the frame rate of folders and captions, which have none."""
+    frames: int = Field(16, ge=1, le=1024)
+    stride: int | None = Field(None, ge=1, le=1024)
+    """Frames from one window's start to the next; as many as `frames` when not given."""
+    max_side: int = Field(640, ge=16, le=8192)
+    zones: dict[str, Polygon] = {}
+    masks: tuple[Polygon, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_gaps(self) -> SourceSettings:
+        if self.stride is not None and self.stride > self.frames:
+            raise ValueError("stride may not exceed frames: the frames between two windows would never be seen")
+        return self
+
+    @property
+    def step(self) -> int:
+        """Frames from one window's start to the next."""
+        return self.stride or self.frames
+
+
+class ImageSettings(Block):
+    """How many pictures a model is sent a window, and how large (longest side, pixels)."""
+
+    max: int = Field(4, ge=0, le=64)
+    max_side: int = Field(512, ge=16, le=4096)
+
+
+class ModelSettings(Block):
+    """One local model by name (DESIGN section 5)."""
+
+    backend: Literal["openai", "transformers", "llamacpp", "langchain", "scripted"]
+    model: str = ""
+    base_url: str | None = None
+    api_key_env: str | None = None
+    mmproj: str | None = None
+    script: str | None = None
+    timeout_s: float = Field(60.0, gt=0)
+    max_concurrency: int = Field(4, ge=1)
+    retries: int = Field(2, ge=0, le=10)
+    temperature: float = Field(0.0, ge=0)
+    seed: int | None = 0
+    max_tokens: int = Field(512, ge=1)
+    images: ImageSettings = ImageSettings()
+    logprobs: bool = False
+    extra: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _complete(self) -> ModelSettings:
+        if self.backend == "scripted" and not self.script:
+            raise ValueError("backend scripted needs script: the path of its replies")
+        if self.backend != "scripted" and not self.model:
+            raise ValueError(f"backend {self.backend} needs model: the model's name or path")
+        if self.backend == "openai" and not self.base_url:
+            raise ValueError("backend openai needs base_url, for example http://localhost:8000/v1")
+        return self
+
+
+Member = str
+
+
+class AgentSettings(Block):
+    """Which model each agent uses; `embedded` means the experts."""
+
+    perceivers: tuple[Member, ...] = Field((EMBEDDED,), min_length=1)
+    inducer: Member = EMBEDDED
+    reasoners: tuple[Member, ...] = Field((EMBEDDED,), min_length=1)
+    reflector: Member = EMBEDDED
+    samples: int = Field(1, ge=1, le=32)
+    """Answers asked of each reasoner (K)."""
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All members, in the order they are written, without repeats."""
+        everyone = (*self.perceivers, self.inducer, *self.reasoners, self.reflector)
+        return tuple(dict.fromkeys(everyone))
+
+
+class GateSettings(Block):
+    """Which expert may conclude clearly normal windows, and what share of anomalies that may miss."""
+
+    expert: str = "motion"
+    max_missed: float = Field(0.02, gt=0, lt=1)
+
+
+class EdgeSettings(Block):
+    """An edge of the graph; it takes precedence over the default edge of its node, where `when` is true."""
+
+    from_: str = Field(alias="from")
+    to: str
+    when: str | None = None
+
+
+class GraphSettings(Block):
+    """What a scenario changes in the default topology."""
+
+    gate: GateSettings | None = None
+    max_reflections: int = Field(1, ge=0, le=10)
+    nodes: dict[str, str] = {}
+    edges: tuple[EdgeSettings, ...] = ()
+
+
+class UncertaintySettings(Block):
+    """Above `accept_below` a verdict is not accepted but reflected on, then deferred."""
+
+    accept_below: float = Field(0.6, ge=0, le=1)
+
+
+class PromiseSettings(Block):
+    """What the operator is promised (DESIGN section 7)."""
+
+    false_alarms_per_day: float | None = Field(None, gt=0)
+    max_missed: float | None = Field(None, gt=0, lt=1)
+    delta: float = Field(0.1, gt=0, lt=1)
+    audit_rate: float = Field(0.0, ge=0, le=1)
+
+
+class WebhookSettings(Block):
+    """POST each new incident as JSON to the address in the environment variable `url_env`."""
+
+    kind: Literal["webhook"]
+    url_env: str
+
+
+class CommandSettings(Block):
+    """Run a program for each new incident; `{title}`, `{source}`, `{severity}`, `{id}` are filled in."""
+
+    kind: Literal["command"]
+    run: tuple[str, ...] = Field(min_length=1)
+
+
+class Scenario(Block):
+    """A whole scenario. `folder` is where its relative paths start; it is not part of the file."""
+
+    version: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    normal: str = ""
+    source: SourceSettings = SourceSettings()
+    models: dict[str, ModelSettings] = {}
+    agents: AgentSettings = AgentSettings()
+    tools: tuple[str, ...] = ()
+    graph: GraphSettings = GraphSettings()
+    uncertainty: UncertaintySettings = UncertaintySettings()
+    promise: PromiseSettings = PromiseSettings()
+    when_models_fail: Literal["detector-only", "hold", "alert"] = "detector-only"
+    notify: tuple[Annotated[WebhookSettings | CommandSettings, Field(discriminator="kind")], ...] = ()
+    folder: Path = Field(Path(), exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _agents_in_short(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("agents") == EMBEDDED:
+            return {**value, "agents": {}}
+        return value
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Scenario:
+        for member in self.agents.members:
+            if member != EMBEDDED and member not in self.models:
+                known = ", ".join([EMBEDDED, *self.models])
+                raise ValueError(f"agents name the model '{member}', which models does not define (known: {known})")
+        for place, edge in enumerate(self.graph.edges):
+            if edge.when is not None:
+                try:
+                    expressions.check(edge.when, CONDITION_NAMES)
+                except ExpressionError as error:
+                    raise ValueError(f"graph.edges.{place}.when: {error}") from error
+        return self
+
+    @property
+    def uses_models(self) -> bool:
+        """Whether any agent is backed by a model."""
+        return any(member != EMBEDDED for member in self.agents.members)
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything the scenario says; part of every case id."""
+        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def not_yet_kept(self) -> tuple[str, ...]:
+        """Settings that are accepted and stored but that nothing acts on in this version, for people to be told."""
+        promise = self.promise
+        found = [
+            f"promise.{key}" for key in ("false_alarms_per_day", "max_missed") if getattr(promise, key) is not None
+        ]
+        return (*found, *(["when_models_fail: hold"] if self.when_models_fail == "hold" else []))
+
+
+
+def library() -> dict[str, Path]:
+    """The ready scenarios by name (`graphs/library/*.yaml`)."""
+    root = Path(str(files("alarm_agents.graphs") / "library"))
+    return {path.stem: path for path in sorted(root.glob("*.yaml"))}
+
+
+def parse_scenario(data: object, *, where: str, folder: Path) -> Scenario:
+    """A scenario from what YAML gave; raises `ScenarioError` naming `where` and the key."""
+    if not isinstance(data, dict):
+        raise ScenarioError("a scenario is a mapping with at least a name", where=where)
+    try:
+        scenario = Scenario.model_validate({**data, "folder": folder})
+    except ValidationError as error:
+        raise ScenarioError(explain(error, Scenario), where=where) from error
+    _check_files(scenario, where)
+    return scenario
+
+
+def load_scenario(name_or_path: str | Path) -> Scenario:
+    """The scenario of that name in the library, or in that YAML file; raises `ScenarioError`."""
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml") and not path.is_file():
+        ready = library()
+        if str(name_or_path) not in ready:
+            raise ScenarioError(
+                f"there is no scenario '{name_or_path}'",
+                where="graphs/library",
+                remedy=f"use {', '.join(ready)}, or the path of a YAML file",
+            )
+        path = ready[str(name_or_path)]
+    return parse_scenario(read_yaml(path), where=str(path), folder=path.resolve().parent)
+
+
+def _check_files(scenario: Scenario, where: str) -> None:
+    """Raise `ScenarioError` for the first file that the scenario names and that is not there."""
+    named: list[tuple[str, str]] = [
+        (f"graph.nodes.{name}", target.partition(":")[0]) for name, target in scenario.graph.nodes.items()
+    ]
+    named += [(f"tools.{i}", tool.partition(":")[0]) for i, tool in enumerate(scenario.tools) if ".py:" in tool]
+    for name, model in scenario.models.items():
+        paths = {"script": model.script, "mmproj": model.mmproj}
+        if model.backend == "llamacpp":
+            paths["model"] = model.model
+        named += [(f"models.{name}.{key}", path) for key, path in paths.items() if path]
+    _require(named, scenario.folder, where)
+
+
+def _require(named: Sequence[tuple[str, str]], folder: Path, where: str) -> None:
+    for key, relative in named:
+        if not (folder / relative).exists():
+            raise ScenarioError(f"{key}: there is no file {relative}", where=where, remedy=f"paths start at {folder}")

@@ -1,0 +1,58 @@
+"""Delivery of new incidents, at least once, each noted under a key so that a second run does not repeat it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Sequence
+
+import httpx
+
+from alarm_agents.scenario import CommandSettings, WebhookSettings
+from alarm_agents.types import Incident
+from alarm_agents.workspace.cases import CaseStore
+
+SECONDS = 10.0
+_log = logging.getLogger(__name__)
+
+
+async def deliver(sinks: Sequence[WebhookSettings | CommandSettings], incident: Incident, store: CaseStore) -> None:
+    """Tell the incident to every sink that has not been told yet.
+
+    A sink that fails is logged and tried again with the incident's next case: watching goes on.
+    """
+    for place, sink in enumerate(sinks):
+        key = f"{place}:{sink.kind}:{incident.id}"
+        if store.delivered(key):
+            continue
+        try:
+            await (_post(sink, incident, key) if isinstance(sink, WebhookSettings) else _run(sink, incident))
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, KeyError, RuntimeError) as error:
+            _log.warning("notify.%d (%s) failed for %s: %r", place, sink.kind, incident.id, error)
+        else:
+            store.deliver_once(key)
+
+
+async def _post(sink: WebhookSettings, incident: Incident, key: str) -> None:
+    async with httpx.AsyncClient(timeout=SECONDS) as client:
+        headers = {"Idempotency-Key": key}
+        response = await client.post(os.environ[sink.url_env], json=incident.model_dump(mode="json"), headers=headers)
+        response.raise_for_status()
+
+
+async def _run(sink: CommandSettings, incident: Incident) -> None:
+    """Run the program; values are single arguments, never parsed by a shell."""
+    values = {"title": incident.title, "source": incident.source, "severity": incident.severity, "id": incident.id}
+    arguments = [_filled(part, values) for part in sink.run]
+    process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.DEVNULL)
+    async with asyncio.timeout(SECONDS):
+        code = await process.wait()
+    if code:
+        raise RuntimeError(f"exit code {code}")
+
+
+def _filled(part: str, values: dict[str, object]) -> str:
+    for name, value in values.items():
+        part = part.replace("{" + name + "}", str(value))
+    return part

@@ -1,0 +1,20 @@
+"""Sources: video files, folders of frames, recorded captions; cut into windows."""
+
+from alarm_agents.sources.base import Source, Stamped, slugify
+from alarm_agents.sources.captions import Caption, read_labels
+from alarm_agents.sources.open import AnySource, expand, open_source
+from alarm_agents.sources.picture import Picture
+from alarm_agents.sources.windows import cut
+
+__all__ = [
+    "AnySource",
+    "Caption",
+    "Picture",
+    "Source",
+    "Stamped",
+    "cut",
+    "expand",
+    "open_source",
+    "read_labels",
+    "slugify",
+]

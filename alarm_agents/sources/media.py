@@ -1,0 +1,81 @@
+"""Reading a window's data again by reference: how agents and tools reach pictures that no record holds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from alarm_agents.sources.base import Source
+from alarm_agents.sources.captions import Caption
+from alarm_agents.sources.picture import Picture
+from alarm_agents.types import Box, Window
+
+RECENT = 32
+"""Windows whose frames stay in memory after measuring, so that agents need not decode them again."""
+
+
+class Media:
+    """The frames of one source, by window; privacy masks are applied by the source before anything is read."""
+
+    def __init__(self, source: Source[Any], max_side: int) -> None:
+        self.source, self._max_side = source, max_side
+        self._recent: OrderedDict[str, Sequence[Any]] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def kind(self) -> str:
+        """`frames` or `captions`."""
+        return self.source.kind
+
+    def keep(self, window: Window, frames: Sequence[Any]) -> None:
+        """Remember a window's frames for a while; the oldest of `RECENT` windows goes."""
+        with self._lock:
+            self._recent[window.id] = frames
+            while len(self._recent) > RECENT:
+                self._recent.popitem(last=False)
+
+    def frames(self, window: Window) -> list[Any]:
+        """The window's own frames as they were measured, from memory or read again."""
+        with self._lock:
+            kept = self._recent.get(window.id)
+        return list(kept) if kept is not None else self.source.read(
+            window.first, window.last, max_side=self._max_side
+        )
+
+    def captions(self, window: Window) -> tuple[str, ...]:
+        """The recorded captions of the window (empty for a source of pictures)."""
+        return tuple(frame.text for frame in self.frames(window) if isinstance(frame, Caption))
+
+    def pictures(self, window: Window, *, limit: int | None = None, region: Box | None = None) -> list[Picture]:
+        """At most `limit` of the window's pictures, evenly spread, cut to `region`; empty for captions."""
+        found = [frame for frame in self.frames(window) if isinstance(frame, Picture)]
+        if limit is not None and len(found) > limit:
+            found = [found[i] for i in np.linspace(0, len(found) - 1, limit).round().astype(int)] if limit else []
+        return [crop(picture, region) for picture in found] if region else found
+
+    def native(self, window: Window, *, before: float = 0.0, after: float = 0.0) -> list[Picture]:
+        """Every frame of the window, and of the seconds `before` and `after` it, at full resolution."""
+        rate = window.fps if len(window.frames) < 2 else self._native_rate(window)
+        first = max(0, window.first - round(before * rate))
+        found = self.source.read(first, window.last + round(after * rate), every=True)
+        return [frame for frame in found if isinstance(frame, Picture)]
+
+    @staticmethod
+    def _native_rate(window: Window) -> float:
+        """The source's own frames a second, from the frame numbers and time stamps of the window."""
+        seconds = window.times[-1] - window.times[0]
+        return (window.frames[-1] - window.frames[0]) / seconds if seconds > 0 else window.fps
+
+
+def crop(picture: Picture, region: Box) -> Picture:
+    """The part of the picture inside `region`, at least two pixels wide and high."""
+    height, width = picture.image.shape[:2]
+    x0, y0, x1, y1 = region
+    left, top = min(int(x0 * width), width - 2), min(int(y0 * height), height - 2)
+    right, bottom = max(left + 2, round(x1 * width)), max(top + 2, round(y1 * height))
+    return replace(picture, image=np.ascontiguousarray(picture.image[top:bottom, left:right]))

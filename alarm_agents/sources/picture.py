@@ -1,0 +1,22 @@
+"""One frame of a stream, in memory only: pictures never enter state, checkpoints, spans or the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame with privacy masks already applied."""
+
+    image: NDArray[np.uint8]
+    """(height, width, 3), BGR."""
+    index: int
+    """The frame's number in its source, from 0."""
+    time: float
+    """Seconds from the start of the stream, from the container where it has time stamps."""
+    fps: float
+    """Frames a second of the series that this picture belongs to."""

@@ -1,0 +1,322 @@
+"""The records of the system (DESIGN section 2): immutable, small, free of pixels.
+
+They travel through graph state, checkpoints, the database and JSON output, so they hold references to
+data and never the data itself. Times are seconds from the start of the stream (Unix seconds for live
+sources); regions are `(x0, y0, x1, y1)` in fractions of the picture's width and height, in [0, 1].
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Box = tuple[Probability, Probability, Probability, Probability]
+Severity = Annotated[int, Field(ge=0, le=4)]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and strict about what it is given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Label(StrEnum):
+    """What a case is held to be. `UNKNOWN` is said when nobody gave a usable answer; it is never "normal"."""
+
+    NORMAL = "normal"
+    ANOMALOUS = "anomalous"
+    UNKNOWN = "unknown"
+
+
+class Decision(StrEnum):
+    """What the uncertainty monitor decides to do with a verdict."""
+
+    ACCEPT = "accept"
+    REFLECT = "reflect"
+    DEFER = "defer"
+
+
+class Parse(StrEnum):
+    """How an agent's answer was obtained. The last three are not answers: they raise uncertainty."""
+
+    EMBEDDED = "embedded"
+    """By experts, without a model."""
+    RECORDED = "recorded"
+    """Read from a recording of an earlier perception."""
+    PARSED = "parsed"
+    """The model's text followed the schema."""
+    REPAIRED = "repaired"
+    """It did after one repair turn."""
+    UNPARSED = "unparsed"
+    """It did not, even after one repair turn."""
+    REFUSED = "refused"
+    """The model declined to answer."""
+    FAILED = "failed"
+    """The model did not answer at all: down, timed out, out of retries."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is an answer to go by."""
+        return self not in (Parse.UNPARSED, Parse.REFUSED, Parse.FAILED)
+
+
+class CaseStatus(StrEnum):
+    """Where a case stands: waiting for a person, answered but not yet concluded, or done."""
+
+    PENDING = "pending"
+    RESOLVED = "resolved"
+    DONE = "done"
+
+
+class Window(Record):
+    """A short stretch of one stream: frames `first` to `last` (both included, in the source's own count)."""
+
+    id: str
+    source: str
+    start: float
+    end: float
+    first: int
+    last: int
+    fps: float
+    times: tuple[float, ...] = ()
+    """One time stamp a frame, in seconds; the window's frames are `times`' length."""
+    frames: tuple[int, ...] = ()
+    """The source's frame number behind each time stamp (frames are skipped when fps is reduced)."""
+
+
+class Fact(Record):
+    """One observed thing, in words (`text`) and in parts."""
+
+    subject: str
+    attribute: str
+    value: float | str | bool
+    unit: str = ""
+    text: str
+    confidence: Probability | None = None
+    region: Box | None = None
+    track: str | None = None
+    zones: tuple[str, ...] = ()
+    time: float | None = None
+    perceiver: str = ""
+
+
+class Measurement(Record):
+    """What one expert measured in a window, after smoothing.
+
+    `frames` holds, for each measure, one value a frame; `values` its maximum over the window.
+    """
+
+    expert: str
+    score: str
+    """The name of the measure that the expert stands by as its anomaly score (absolute, higher is odder)."""
+    frames: dict[str, tuple[float, ...]]
+    facts: tuple[Fact, ...] = ()
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Each measure's maximum over the window (0.0 for a window without frames)."""
+        return {name: max(series, default=0.0) for name, series in self.frames.items()}
+
+
+class Perception(Record):
+    """What one perceiver returns for a window. `screen_text` is untrusted text seen in the picture."""
+
+    member: str
+    model: str
+    facts: tuple[Fact, ...] = ()
+    caption: str = ""
+    scores: dict[str, float] = {}
+    screen_text: tuple[str, ...] = ()
+    parse: Parse
+    note: str = ""
+
+
+class RuleKind(StrEnum):
+    """What a rule describes."""
+
+    NORMAL = "normal"
+    ANOMALOUS = "anomalous"
+
+
+class RuleStatus(StrEnum):
+    """Only active rules are recalled; rejected ones stay on record with the reason."""
+
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    REJECTED = "rejected"
+
+
+class Threshold(Record):
+    """The graded form of a predicate that compares one measure with a limit.
+
+    `typical` is what normal references measure usually (their median) and `limit` what they hardly ever
+    exceed; both give a measure its probability, see `alarm_agents.uncertainty.graded`.
+    """
+
+    measure: str
+    limit: float
+    typical: float
+
+
+class Provenance(Record):
+    """Where a rule comes from: the references behind it, who proposed it and how it was tested."""
+
+    origin: Literal["references", "warm-up", "person", "review"]
+    author: str
+    """The model's name, `embedded`, or the person."""
+    references: tuple[str, ...] = ()
+    reference_count: int = 0
+    prompt: str = ""
+    """Hash of the prompt that asked for the rule; empty where no model took part."""
+    votes: int = 1
+    batches: int = 1
+    held_out: int = 0
+    fired: int = 0
+    """On how many of the `held_out` normal references the rule fired when it was tested."""
+    note: str = ""
+
+
+class Rule(Record):
+    """One immutable version of one statement of what is normal or anomalous in a scenario."""
+
+    id: str
+    version: int = 1
+    kind: RuleKind
+    text: str
+    predicate: str | None = None
+    threshold: Threshold | None = None
+    severity: Severity = 2
+    status: RuleStatus = RuleStatus.ACTIVE
+    source: str = ""
+    """The only source that the rule is for (a warm-up teaches one source alone); empty for all of the scenario's."""
+    provenance: Provenance
+    created: float = 0.0
+
+    @property
+    def ref(self) -> RuleRef:
+        """The name and version that a verdict cites."""
+        return RuleRef(id=self.id, version=self.version)
+
+
+class RuleRef(Record):
+    """A rule as cited by a verdict: which one, and in which version."""
+
+    id: str
+    version: int
+
+
+class Verdict(Record):
+    """One member's judgement of a window. Without a usable answer `p_anomaly` is None, never a guess."""
+
+    member: str
+    model: str
+    label: Label
+    p_anomaly: Probability | None = None
+    frames: tuple[Probability, ...] = ()
+    """p of each frame, where the member can tell frames apart; else empty."""
+    severity: Severity = 0
+    rationale: str = ""
+    rules: tuple[RuleRef, ...] = ()
+    unknown_rules: tuple[str, ...] = ()
+    """Rules that the member cited although they were not given to it."""
+    parse: Parse
+    round: int = 0
+    """0 for the reasoner's verdict, n for the one after the n-th reflection."""
+
+
+class Uncertainty(Record):
+    """The signals (each in [0, 1], None where there is nothing to measure), their combination, the decision."""
+
+    comprehension: Probability | None = None
+    analysis: Probability | None = None
+    reflection: Probability | None = None
+    memory: Probability | None = None
+    weights: dict[str, float] = {}
+    score: Probability
+    decision: Decision
+    reason: str = ""
+
+
+class SimilarCase(Record):
+    """A resolved case that resembles the one at hand."""
+
+    case: str
+    label: Label
+    similarity: float
+    text: str = ""
+
+
+class TraceAnomaly(Record):
+    """Something wrong with how a case was worked on, seen in its own trace."""
+
+    kind: str
+    agent: str
+    text: str
+    span: str = ""
+    severe: bool = False
+
+
+class Resolution(Record):
+    """A person's answer to a deferred case."""
+
+    answer: Literal["normal", "anomalous", "unsure"]
+    note: str = ""
+    by: str = ""
+    at: float = 0.0
+
+
+class Case(Record):
+    """A window with all that was seen, thought and decided about it."""
+
+    id: str
+    namespace: str = "main"
+    scenario: str
+    source: str
+    window: Window
+    status: CaseStatus
+    label: Label
+    score: Probability | None
+    """The final p of an anomaly; None where no member gave a usable answer."""
+    frame_scores: tuple[Probability, ...] = ()
+    severity: Severity = 0
+    title: str = ""
+    explanation: str = ""
+    decision: Decision
+    uncertainty: Uncertainty
+    deferred: bool = False
+    """Whether the case was handed to a person (it stays true after the person's answer)."""
+    measurements: tuple[Measurement, ...] = ()
+    perceptions: tuple[Perception, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    rules: tuple[RuleRef, ...] = ()
+    similar: tuple[SimilarCase, ...] = ()
+    models: tuple[str, ...] = ()
+    """Names of the models that took part; empty when no model did."""
+    anomalies: tuple[TraceAnomaly, ...] = ()
+    notes: dict[str, Any] = {}
+    """What a scenario's own nodes left, by node name."""
+    resolution: Resolution | None = None
+    revision: int = 0
+    """The rule revision that the window was judged by."""
+    trace_id: str = ""
+    incident: str | None = None
+
+
+class Incident(Record):
+    """Consecutive anomalous cases of one source: one thing that a person is told about once."""
+
+    id: str
+    namespace: str = "main"
+    scenario: str
+    source: str
+    start: float
+    end: float
+    severity: Severity
+    title: str
+    score: Probability | None
+    """The largest of its cases'; None when no member could judge any of them."""
+    cases: tuple[str, ...]
+    status: Literal["open", "closed", "dismissed"] = "open"

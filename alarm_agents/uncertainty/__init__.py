@@ -1,0 +1,1 @@
+"""Uncertainty: signals, their combination, and the decision to accept, reflect or defer."""

@@ -1,0 +1,24 @@
+"""How low an expert's score must be for the gate to conclude a window without asking anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scipy.stats import beta
+
+
+def gate_threshold(anomalous: Sequence[float], max_missed: float, delta: float) -> float | None:
+    """The largest score under which at most `max_missed` of anomalous cases lie, with confidence 1 - delta.
+
+    `anomalous` are the expert's scores of cases that people labelled anomalous. The bound on the missed share is
+    Clopper and Pearson's. None when there are too few labels for any gate: it stays open then. The labels come from
+    deferred cases, which are not a random sample; the bound holds for cases like those.
+    """
+    scores = sorted(anomalous)
+    best: float | None = None
+    for missed, score in enumerate(scores):
+        upper = float(beta.ppf(1.0 - delta, missed + 1, len(scores) - missed))
+        if upper > max_missed:
+            break
+        best = score
+    return best

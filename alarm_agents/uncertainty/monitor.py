@@ -1,0 +1,55 @@
+"""The uncertainty monitor: combines the signals and decides to accept, reflect or defer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from alarm_agents.types import Decision, Perception, SimilarCase, Uncertainty, Verdict
+from alarm_agents.uncertainty import signals
+
+WEIGHTS: Mapping[str, float] = {"analysis": 0.75, "reflection": 0.25, "comprehension": 0.0, "memory": 0.0}
+"""Margin and reflection shift decide; the other two are recorded with weight 0 until labels have fitted weights.
+
+Reflection weighs less, so that looking again and finding the same does not by itself settle a case at p = 0.5.
+"""
+
+
+def assess(
+    perceptions: Sequence[Perception],
+    rounds: Sequence[Sequence[Verdict]],
+    similar: Sequence[SimilarCase],
+    *,
+    accept_below: float,
+    may_reflect: bool,
+) -> Uncertainty:
+    """The uncertainty of a case and what to do about it.
+
+    `rounds` holds the reasoners' verdicts first and then those of each reflection. The score is the weighted
+    mean of the signals that exist, in [0, 1]; 1.0 when nobody gave a usable answer, whatever the signals say.
+    """
+    latest = rounds[-1] if rounds else ()
+    p = signals.mean_p(latest)
+    before = signals.mean_p(rounds[-2]) if len(rounds) > 1 else None
+    found = {
+        "comprehension": signals.comprehension(perceptions),
+        "analysis": signals.analysis(latest),
+        "reflection": signals.reflection(before, p) if len(rounds) > 1 else None,
+        "memory": signals.memory(p, similar),
+    }
+    weights = {name: WEIGHTS[name] for name, value in found.items() if value is not None}
+    total = sum(weights.values())
+    score = sum(weights[name] * (found[name] or 0.0) for name in weights) / total if total else 1.0
+    if p is None:
+        score = 1.0
+    decision, reason = _decide(p, score, accept_below, may_reflect)
+    share = {name: weight / total if total else 0.0 for name, weight in weights.items()}
+    return Uncertainty(**found, weights=share, score=min(1.0, score), decision=decision, reason=reason)
+
+
+def _decide(p: float | None, score: float, accept_below: float, may_reflect: bool) -> tuple[Decision, str]:
+    why = "no member gave a usable answer" if p is None else f"uncertainty {score:.2f}"
+    if p is not None and score < accept_below:
+        return Decision.ACCEPT, f"{why} is under {accept_below:.2f}"
+    if may_reflect:
+        return Decision.REFLECT, f"{why}, so the reflector looks again"
+    return Decision.DEFER, f"{why} after all reflections, so a person is asked"

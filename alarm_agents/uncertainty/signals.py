@@ -1,0 +1,76 @@
+"""The uncertainty signals (DESIGN section 7): each in [0, 1], None where there is nothing to measure.
+
+None of them costs a model call of its own: they read what the members have answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alarm_agents.types import Label, Perception, SimilarCase, Verdict
+
+NEAR = 0.5
+"""Cosine similarity under which a resolved case says nothing about the one at hand."""
+
+
+def usable(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts that carry a probability."""
+    return [verdict for verdict in verdicts if verdict.parse.usable and verdict.p_anomaly is not None]
+
+
+def mean_p(verdicts: Sequence[Verdict]) -> float | None:
+    """The mean p of an anomaly over the usable verdicts; None without any."""
+    found = [verdict.p_anomaly for verdict in usable(verdicts) if verdict.p_anomaly is not None]
+    return sum(found) / len(found) if found else None
+
+
+def comprehension(perceptions: Sequence[Perception]) -> float | None:
+    """How much like perceivers disagree on what they see: mean Jaccard distance of their facts' subjects.
+
+    1 - |A and B| / |A or B| over all pairs (ALARM compares perceivers pairwise by their texts; sets of facts
+    need no embedding). A perceiver that gave no usable answer disagrees with everybody.
+    """
+    if len(perceptions) < 2:
+        return None if not perceptions or perceptions[0].parse.usable else 1.0
+    sets = [{f"{f.subject}|{f.attribute}".lower() for f in p.facts} if p.parse.usable else None for p in perceptions]
+    distances: list[float] = []
+    for i, a in enumerate(sets):
+        for b in sets[i + 1 :]:
+            if a is None or b is None:
+                distances.append(1.0)
+            else:
+                distances.append(1.0 - len(a & b) / len(a | b) if a | b else 0.0)
+    return sum(distances) / len(distances)
+
+
+def analysis(verdicts: Sequence[Verdict]) -> float:
+    """How undecided the reasoners are: 1 - |2p - 1| of their mean p, mixed with the share that gave no answer.
+
+    1.0 when nobody gave a usable answer. With n of N missing: 1 - (1 - n/N)(1 - margin term), so that a silent
+    member can only raise it.
+    """
+    p = mean_p(verdicts)
+    if p is None:
+        return 1.0
+    missing = 1.0 - len(usable(verdicts)) / len(verdicts)
+    return 1.0 - (1.0 - missing) * abs(2.0 * p - 1.0)
+
+
+def reflection(before: float | None, after: float | None) -> float | None:
+    """How far reflection moved p: |after - before|; 1.0 when it ended without an answer."""
+    if after is None:
+        return 1.0
+    return None if before is None else abs(after - before)
+
+
+def memory(p: float | None, similar: Sequence[SimilarCase]) -> float | None:
+    """|p - p_M|, where p_M is the share of anomalous among the similar resolved cases, weighted by similarity.
+
+    Silent (None) about what it has not seen: without a case nearer than `NEAR`.
+    """
+    near = [case for case in similar if case.similarity >= NEAR and case.label is not Label.UNKNOWN]
+    if p is None or not near:
+        return None
+    weight = sum(case.similarity for case in near)
+    anomalous = sum(case.similarity for case in near if case.label is Label.ANOMALOUS)
+    return abs(p - anomalous / weight)

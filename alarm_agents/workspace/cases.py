@@ -1,0 +1,154 @@
+"""Cases, the review queue and incidents, in `alarm.db`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from alarm_agents.errors import ConflictError, NotFoundError
+from alarm_agents.types import Case, CaseStatus, Incident, Resolution
+from alarm_agents.workspace import database as db
+
+
+class CaseStore:
+    """Reads and writes cases and incidents; every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def save(self, case: Case, run: str) -> None:
+        """Write the case, replacing what stands under its id."""
+        with self._engine.begin() as connection:
+            _put_case(connection, case, run)
+
+    def get(self, case_id: str) -> Case:
+        """The case of that id; raises `NotFoundError`."""
+        return self._one(case_id)[0]
+
+    def run_of(self, case_id: str) -> str:
+        """The run that the case belongs to; raises `NotFoundError`."""
+        return self._one(case_id)[1]
+
+    def find(
+        self,
+        *,
+        namespace: str = "main",
+        run: str | None = None,
+        status: CaseStatus | None = None,
+        scenario: str | None = None,
+        answered: bool | None = None,
+        case: str | None = None,
+    ) -> list[Case]:
+        """The cases that match, by source and time."""
+        query = select(db.cases.c.record).where(db.cases.c.namespace == namespace)
+        wanted = {"run": run, "status": status and status.value, "scenario": scenario, "answered": answered, "id": case}
+        for column, value in wanted.items():
+            if value is not None:
+                query = query.where(db.cases.c[column] == value)
+        return [Case.model_validate(row) for row in self._records(query.order_by(db.cases.c.source, db.cases.c.start))]
+
+    def count_answered(self, namespace: str, scenario: str) -> int:
+        """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""
+        c = db.cases.c
+        query = select(func.count()).where(c.namespace == namespace, c.scenario == scenario, c.answered)
+        with self._engine.connect() as connection:
+            return connection.scalar(query) or 0
+
+    def resolve(self, case_id: str, resolution: Resolution) -> Case:
+        """Write a person's answer if and only if the case still waits for one (compare-and-set).
+
+        Raises `ConflictError` when it does not wait (any more), `NotFoundError` when there is none.
+        """
+        with self._engine.begin() as connection:
+            # Take the write lock before reading, so that of two answers exactly one wins.
+            waiting = update(db.cases).where(db.cases.c.id == case_id, db.cases.c.status == CaseStatus.PENDING.value)
+            won = connection.execute(waiting.values(status=CaseStatus.RESOLVED.value)).rowcount == 1
+            row = connection.execute(select(db.cases.c.record, db.cases.c.run).where(db.cases.c.id == case_id)).first()
+            if row is None:
+                raise NotFoundError("there is no such case", where=case_id, remedy="see `alarm review list`")
+            case = Case.model_validate(row.record)
+            if not won:
+                said = f"was answered '{case.resolution.answer}' already" if case.resolution else "is not in review"
+                raise ConflictError(f"the case {said}", where=case_id, remedy="see `alarm review list`")
+            case = case.model_copy(update={"status": CaseStatus.RESOLVED, "resolution": resolution})
+            _put_case(connection, case, row.run)
+        return case
+
+    def incidents(self, *, namespace: str = "main", run: str | None = None) -> list[Incident]:
+        """The incidents that match, by source and time, without the dismissed ones."""
+        c = db.incidents.c
+        query = select(c.record).where(c.namespace == namespace, c.status != "dismissed").order_by(c.run, c.start)
+        if run is not None:
+            query = query.where(c.run == run)
+        return [Incident.model_validate(row) for row in self._records(query)]
+
+    def incident(self, incident_id: str) -> Incident | None:
+        """The incident of that id, if there is one."""
+        rows = self._records(select(db.incidents.c.record).where(db.incidents.c.id == incident_id))
+        return Incident.model_validate(rows[0]) if rows else None
+
+    def save_incident(self, incident: Incident, run: str, case: Case | None = None) -> None:
+        """Write the incident and, in the same transaction, the case that has joined or left it."""
+        values = {
+            "id": incident.id,
+            "namespace": incident.namespace,
+            "run": run,
+            "start": incident.start,
+            "status": incident.status,
+            "record": incident.model_dump(mode="json"),
+        }
+        with self._engine.begin() as connection:
+            statement = insert(db.incidents).values(values)
+            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+            if case is not None:
+                _put_case(connection, case, run)
+
+    def deliver_once(self, key: str) -> bool:
+        """Whether nobody has noted the delivery of `key` yet; notes it."""
+        with self._engine.begin() as connection:
+            statement = insert(db.deliveries).values(key=key, at=time.time()).on_conflict_do_nothing()
+            return connection.execute(statement).rowcount == 1
+
+    def delivered(self, key: str) -> bool:
+        """Whether the delivery of `key` is noted."""
+        with self._engine.connect() as connection:
+            return connection.scalar(select(db.deliveries.c.key).where(db.deliveries.c.key == key)) is not None
+
+    def forget(self, namespace: str) -> None:
+        """Delete the cases and incidents of a namespace (suites start from nothing)."""
+        with self._engine.begin() as connection:
+            for table in (db.cases, db.incidents, db.runs, db.rules, db.references):
+                connection.execute(delete(table).where(table.c.namespace == namespace))
+
+    def _one(self, case_id: str) -> tuple[Case, str]:
+        with self._engine.connect() as connection:
+            row = connection.execute(select(db.cases.c.record, db.cases.c.run).where(db.cases.c.id == case_id)).first()
+        if row is None:
+            raise NotFoundError("there is no such case", where=case_id, remedy="see `alarm watch SOURCE --all`")
+        return Case.model_validate(row.record), row.run
+
+    def _records(self, query: Select[Any]) -> Sequence[Any]:
+        with self._engine.connect() as connection:
+            return connection.scalars(query).all()
+
+
+def _put_case(connection: Connection, case: Case, run: str) -> None:
+    values = {
+        "id": case.id,
+        "namespace": case.namespace,
+        "scenario": case.scenario,
+        "source": case.source,
+        "run": run,
+        "start": case.window.start,
+        "status": case.status.value,
+        "label": case.label.value,
+        "answered": case.resolution is not None and case.resolution.answer != "unsure",
+        "incident": case.incident,
+        "record": case.model_dump(mode="json"),
+    }
+    statement = insert(db.cases).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))

@@ -1,0 +1,145 @@
+"""Runs over sources, and the references that scenarios were taught with, in `alarm.db`.
+
+A run is what makes watching resumable: its id is part of every case id, so the same command finds the cases
+it has concluded. A run is taken up again while it is unfinished, and when it is finished and no rule that
+concerns its source has changed since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from alarm_agents.errors import NotFoundError
+from alarm_agents.scenario import Scenario
+from alarm_agents.workspace import database as db
+
+States = Mapping[str, Mapping[str, NDArray[Any]]]
+"""What each expert learned, by expert name."""
+
+
+@dataclass(frozen=True)
+class References:
+    """What a scenario was taught with: where the references came from and what each expert learned."""
+
+    key: str
+    details: Mapping[str, Any]
+    states: States
+
+
+NO_REFERENCES = References(key="", details={}, states={})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass of one scenario over one source."""
+
+    id: str
+    revision: int
+    """The rule revision when the run first started."""
+    finished: bool
+
+
+class RunStore:
+    """Reads and writes runs, references and suite results."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def start(
+        self, scenario: Scenario, *, namespace: str, source: str, path: str, fingerprint: str, references: str, revision: int
+    ) -> Run:
+        """The run to go on with: an earlier one of the same inputs, or a new one."""
+        base = _hash(namespace, fingerprint, scenario.digest, references)
+        with self._engine.begin() as connection:
+            query = select(db.runs).where(db.runs.c.base == base).order_by(db.runs.c.at.desc())
+            earlier = connection.execute(query).first()
+            if earlier is not None and (not earlier.finished or earlier.settled == revision):
+                return Run(earlier.id, earlier.revision, earlier.finished)
+            run = Run(_hash(base, str(revision))[:8], revision, finished=False)
+            known = connection.scalar(select(db.runs.c.id).where(db.runs.c.id == run.id))
+            if known is None:
+                values = {
+                    "id": run.id,
+                    "namespace": namespace,
+                    "scenario": scenario.name,
+                    "base": base,
+                    "source": source,
+                    "path": path,
+                    "revision": revision,
+                    "finished": False,
+                    "at": time.time(),
+                    "settings": scenario.model_dump(mode="json", by_alias=True),
+                    "folder": str(scenario.folder),
+                    "references_key": references,
+                }
+                connection.execute(insert(db.runs).values(values))
+        return run
+
+    def finish(self, run: str, revision: int) -> None:
+        """Note that the source has been watched to its end, under rules at `revision`."""
+        with self._engine.begin() as connection:
+            connection.execute(update(db.runs).where(db.runs.c.id == run).values(finished=True, settled=revision))
+
+    def scenario_of(self, run: str) -> tuple[Scenario, str, str]:
+        """The scenario as it was when the run started, the path of its source, and the key of its references."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(db.runs).where(db.runs.c.id == run)).first()
+        if row is None:
+            raise NotFoundError("there is no such run", where=run)
+        scenario = Scenario.model_validate({**row.settings, "folder": Path(row.folder)})
+        return scenario, row.path, row.references_key
+
+    def teach(self, scenario: str, namespace: str, details: Mapping[str, Any], states: States) -> References:
+        """Store what the experts learned; the same references give the same key again."""
+        buffer = io.BytesIO()
+        flat = {f"{expert}/{name}": array for expert, state in states.items() for name, array in state.items()}
+        np.savez_compressed(buffer, allow_pickle=False, **flat)
+        key = _hash(namespace, scenario, *(f"{name}={details[name]}" for name in sorted(details)))[:16]
+        values = {
+            "key": key,
+            "namespace": namespace,
+            "scenario": scenario,
+            "at": time.time(),
+            "details": dict(details),
+            "states": buffer.getvalue(),
+        }
+        statement = upsert(db.references).values(values)
+        with self._engine.begin() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+        return References(key, details, states)
+
+    def references(self, scenario: str, namespace: str, key: str | None = None) -> References:
+        """The references of that key, or the latest of the scenario; `NO_REFERENCES` when there are none."""
+        c = db.references.c
+        query = select(db.references).where(c.scenario == scenario, c.namespace == namespace)
+        query = query.where(c.key == key) if key is not None else query.order_by(c.at.desc())
+        with self._engine.connect() as connection:
+            row = connection.execute(query.limit(1)).first()
+        if row is None:
+            return NO_REFERENCES
+        states: dict[str, dict[str, NDArray[Any]]] = {}
+        with np.load(io.BytesIO(row.states), allow_pickle=False) as arrays:
+            for name in arrays.files:
+                expert, _, field = name.partition("/")
+                states.setdefault(expert, {})[field] = arrays[name]
+        return References(row.key, row.details, states)
+
+    def save_suite_result(self, suite: str, result: Mapping[str, Any]) -> None:
+        """Keep the result of one run of a suite."""
+        with self._engine.begin() as connection:
+            connection.execute(insert(db.suite_results).values(suite=suite, at=time.time(), result=dict(result)))
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""From a graph run's state to the case that is kept, and from cases to incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alarm_agents.graphs.context import Context
+from alarm_agents.graphs.state import MonitorState, facts, latest
+from alarm_agents.memory.recall import answered_label
+from alarm_agents.scenario import EMBEDDED
+from alarm_agents.types import Case, CaseStatus, Incident, Label, Parse, Perception, Verdict
+from alarm_agents.uncertainty import signals
+
+COOL_DOWN = 10.0
+"""Seconds after an incident's last anomalous case within which a further one belongs to it."""
+NOT_MODELS = (EMBEDDED, "recorded", "gate")
+TITLE = 120
+
+
+def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
+    """The case as it stands; a person's answer decides the label, the score stays what the agents made of it."""
+    verdicts, window = latest(state), state["window"]
+    p = signals.mean_p(verdicts)
+    resolution = state.get("resolution")
+    label = answered_label(resolution)
+    if label is Label.UNKNOWN and p is not None:
+        label = Label.ANOMALOUS if p >= 0.5 else Label.NORMAL
+    perceptions = tuple(state.get("perceptions", {}).values())
+    everyone = tuple(state.get("verdicts", {}).values())
+    rules = dict.fromkeys(ref for verdict in verdicts for ref in verdict.rules)
+    return Case(
+        id=state["case"],
+        namespace=context.namespace,
+        scenario=context.scenario.name,
+        source=window.source,
+        window=window,
+        status=status,
+        label=label,
+        score=p,
+        frame_scores=_frame_scores(verdicts, len(window.frames)),
+        severity=max((verdict.severity for verdict in verdicts), default=0) if label is Label.ANOMALOUS else 0,
+        title=_title(label, state),
+        explanation=_explanation(verdicts, state),
+        decision=state["uncertainty"].decision,
+        uncertainty=state["uncertainty"],
+        deferred=state.get("deferred", False),
+        measurements=state["measurements"],
+        perceptions=perceptions,
+        verdicts=everyone,
+        rules=tuple(rules),
+        similar=state.get("similar", ()),
+        models=_models(perceptions, everyone),
+        anomalies=state.get("anomalies", ()),
+        notes=state.get("notes", {}),
+        resolution=resolution,
+        revision=state.get("revision", 0),
+        trace_id=state["trace"][0],
+    )
+
+
+def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False) -> tuple[Incident | None, bool]:
+    """The incident after the next case of its source, in order, and whether the case belongs to it.
+
+    An anomalous case joins the incident while it starts within `COOL_DOWN` of the incident's end, else it opens a
+    new one. None comes back when there is no incident and the case opens none. With `alert_unknown` a case that no
+    member could judge counts as one to tell people about.
+    """
+    concerns = case.label is Label.ANOMALOUS or (alert_unknown and case.label is Label.UNKNOWN)
+    over = incident is not None and case.window.start > incident.end + COOL_DOWN
+    if not concerns:
+        return (incident.model_copy(update={"status": "closed"}) if incident and over else incident), False
+    if incident is None or over or incident.status != "open":
+        opened = Incident(
+            id=f"incident-{case.id}",
+            namespace=case.namespace,
+            scenario=case.scenario,
+            source=case.source,
+            start=case.window.start,
+            end=case.window.end,
+            severity=case.severity,
+            title=case.title,
+            score=case.score,
+            cases=(case.id,),
+        )
+        return opened, True
+    stronger = (case.score or 0.0) > (incident.score or 0.0)
+    joined = incident.model_copy(
+        update={
+            "end": max(incident.end, case.window.end),
+            "severity": max(incident.severity, case.severity),
+            "title": case.title if stronger else incident.title,
+            "score": case.score if stronger else incident.score,
+            "cases": tuple(dict.fromkeys((*incident.cases, case.id))),
+        }
+    )
+    return joined, True
+
+
+def without(incident: Incident, case: Case, rest: Sequence[Case]) -> Incident:
+    """The incident after a person found `case` to be normal; dismissed when no case of `rest` is left."""
+    if not rest:
+        return incident.model_copy(update={"status": "dismissed", "cases": ()})
+    strongest = max(rest, key=lambda kept: kept.score or 0.0)
+    return incident.model_copy(
+        update={
+            "cases": tuple(kept for kept in incident.cases if kept != case.id),
+            "start": min(kept.window.start for kept in rest),
+            "end": max(kept.window.end for kept in rest),
+            "severity": max(kept.severity for kept in rest),
+            "score": strongest.score,
+            "title": strongest.title,
+        }
+    )
+
+
+def _frame_scores(verdicts: Sequence[Verdict], count: int) -> tuple[float, ...]:
+    """The mean p of each frame over the members; a member that does not tell frames apart gives its p to all."""
+    rows = [
+        verdict.frames if len(verdict.frames) == count else (verdict.p_anomaly or 0.0,) * count
+        for verdict in signals.usable(verdicts)
+    ]
+    return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
+
+
+def _models(perceptions: Sequence[Perception], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """The models whose answers went into the case; one that did not answer took no part."""
+    answered = {p.model for p in perceptions if p.parse.usable} | {v.model for v in verdicts if v.parse.usable}
+    return tuple(sorted(answered - set(NOT_MODELS)))
+
+
+def _title(label: Label, state: MonitorState) -> str:
+    if label is Label.UNKNOWN:
+        return "No usable verdict"
+    if label is Label.NORMAL:
+        return "Normal"
+    known = facts(state)
+    # A fact about one thing says more than one about the whole picture; of several the most extreme.
+    notable = [fact for fact in known if fact.region is not None and isinstance(fact.value, float)]
+    best = max(notable, key=lambda fact: float(fact.value), default=known[0] if known else None)
+    text = best.text if best else next((v.rationale for v in latest(state) if v.rationale), "Anomaly")
+    return text[:1].upper() + text[1:TITLE]
+
+
+def _explanation(verdicts: Sequence[Verdict], state: MonitorState) -> str:
+    """Why, in words: the members' rationales, the decision, and that no model took part where none did."""
+    reasons = [f"{verdict.member}: {verdict.rationale}" for verdict in verdicts if verdict.rationale]
+    answered = [*state.get("perceptions", {}).values(), *state.get("verdicts", {}).values()]
+    if all(one.model in NOT_MODELS or one.parse is Parse.EMBEDDED for one in answered):
+        reasons.append("No model took part: experts and rules alone judged this")
+    return ". ".join([*reasons, state["uncertainty"].reason])

@@ -1,0 +1,47 @@
+"""What nodes work with: it travels in LangGraph's runtime context, by name, and is never saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from alarm_agents.agents.perceiver import Perceiver
+from alarm_agents.agents.reasoner import Reasoner
+from alarm_agents.agents.reflector import Reflector
+from alarm_agents.memory.recall import Memory
+from alarm_agents.models import Model
+from alarm_agents.scenario import Scenario
+from alarm_agents.sources.media import Media
+from alarm_agents.tools.expert import Expert
+from alarm_agents.tools.registry import Toolbox
+from alarm_agents.tools.work import Work
+from alarm_agents.types import Window
+from alarm_agents.workspace.cases import CaseStore
+
+
+@dataclass(frozen=True)
+class Context:
+    """The scenario, its agents, models, tools and memory, and the source at hand."""
+
+    scenario: Scenario
+    namespace: str
+    run: str
+    perceivers: Mapping[str, Perceiver]
+    reasoners: Mapping[str, Reasoner]
+    reflector: Reflector
+    models: Mapping[str, Model]
+    tools: Toolbox
+    memory: Memory
+    cases: CaseStore
+    media: Media
+    experts: Mapping[str, Expert[Any]]
+    source: str
+    ask_people: bool = True
+    """Whether a deferred case waits for a person; suites never block."""
+    gate_above: float | None = field(default=None)
+    """The expert's score under which the gate concludes a window; None keeps the gate open."""
+
+    def work(self, window: Window) -> Work:
+        """What tools may know of the window."""
+        return Work(window=window, media=self.media, experts=self.experts, similar=self.memory.similar)

@@ -1,0 +1,230 @@
+"""The induction graph: perceive references, propose rules per batch, aggregate, test on held-out normal, store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Send
+from scipy.stats import binomtest
+
+from alarm_agents.agents.inducer import Inducer, Proposal, Reference, aggregate
+from alarm_agents.agents.perceiver import Perceiver
+from alarm_agents.agents.quantiles import held_out_count
+from alarm_agents.agents.reasoner import Question, Reasoner
+from alarm_agents.graphs.state import merged
+from alarm_agents.memory.embedders import Embedder
+from alarm_agents.memory.rules import RuleMemory
+from alarm_agents.observability import tracing
+from alarm_agents.scenario import Scenario
+from alarm_agents.sources.media import Media
+from alarm_agents.types import Label, Parse, Rule, RuleKind, RuleStatus
+
+BATCH = 10
+"""References in one batch (AnomalyRuler's size)."""
+MAX_BATCHES = 8
+HELD_OUT = 5
+"""One reference in so many is held out from a model's batches, to test its rules on."""
+BUDGET = 0.05
+"""Share of normal references on which a rule of anomaly may fire."""
+
+
+class InductionState(TypedDict, total=False):
+    """What travels along the induction graph."""
+
+    references: tuple[Reference, ...]
+    perceived: Annotated[dict[str, Reference], merged]
+    proposals: Annotated[dict[str, Proposal], merged]
+    rules: list[Rule]
+
+
+class Batch(TypedDict):
+    """What one run of `propose` is sent."""
+
+    number: int
+    references: tuple[Reference, ...]
+
+
+@dataclass(frozen=True)
+class InductionContext:
+    """What the nodes work with."""
+
+    scenario: Scenario
+    inducer: Inducer
+    perceiver: Perceiver
+    reasoner: Reasoner
+    fallback: Inducer
+    """The embedded inducer: its rules are always proposed too, and alone where the model gives none."""
+    embedder: Embedder
+    memory: RuleMemory
+    media: Mapping[str, Media]
+    origin: Literal["references", "warm-up"]
+    source: str = ""
+
+
+async def perceive(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
+    """See each reference with the first perceiver; only a model inducer needs words."""
+    context = runtime.context
+    limit = asyncio.Semaphore(8)
+
+    async def see(reference: Reference) -> Reference:
+        media = context.media[reference.window.source]
+        async with limit:
+            seen = await context.perceiver.perceive(reference.window, reference.measurements, media, context.scenario)
+        return Reference(reference.window, reference.measurements, (seen,))
+
+    references = state["references"]
+    if context.inducer.model is not None:
+        references = tuple(await asyncio.gather(*(see(reference) for reference in references)))
+    return {"perceived": {f"{i:06d}": reference for i, reference in enumerate(references)}}
+
+
+def batches(state: InductionState, runtime: Runtime[InductionContext]) -> list[Send]:
+    """A batch of all for the quantiles (number -1), and batches of ten of the kept part for a model."""
+    references = tuple(state["perceived"].values())
+    sends = [Send("propose", {"number": -1, "references": references})]
+    if runtime.context.inducer.model is not None:
+        kept, _ = split(references)
+        starts = range(0, len(kept), BATCH)
+        for number, start in enumerate(list(starts)[:MAX_BATCHES]):
+            sends.append(Send("propose", {"number": number, "references": kept[start : start + BATCH]}))
+    return sends
+
+
+async def propose(batch: Batch, runtime: Runtime[InductionContext]) -> dict[str, Any]:
+    """The rules that one batch suggests."""
+    context = runtime.context
+    inducer = context.fallback if batch["number"] < 0 else context.inducer
+    proposal = await inducer.propose(
+        batch["references"], context.scenario.normal, origin=context.origin, source=context.source
+    )
+    return {"proposals": {str(batch["number"]): proposal}}
+
+
+async def aggregate_votes(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
+    """One rule for each statement that enough batches made."""
+    proposals = [proposal for number, proposal in sorted(state["proposals"].items()) if number != "-1"]
+    measured = state["proposals"]["-1"].rules
+    rules = [*measured, *aggregate(proposals, runtime.context.embedder)]
+    failed = sum(not proposal.parse.usable for proposal in proposals)
+    tracing.set(**{"alarm.proposed": len(rules), "alarm.batches": len(proposals), "alarm.failed_batches": failed})
+    return {"rules": rules}
+
+
+async def test(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
+    """Try each rule of anomaly on held-out normal references; one that fires there too often is rejected.
+
+    A stream's own first windows are no such references: nobody has said that they are normal.
+    """
+    if runtime.context.origin == "warm-up":
+        return {}
+    references = tuple(state["perceived"].values())
+    fired = await _cited_on_held_out(state["rules"], references, runtime.context)
+    tested = []
+    for rule in state["rules"]:
+        if rule.threshold is not None:
+            held_out, count = held_out_count(rule, [reference.measurements for reference in references])
+        else:
+            held_out, count = fired.get(rule.id, (0, 0))
+        tested.append(judged(rule, held_out, count))
+    rejected = sum(rule.status is RuleStatus.REJECTED for rule in tested)
+    tracing.set(**{"alarm.tested": len(tested), "alarm.rejected": rejected})
+    return {"rules": tested}
+
+
+async def store(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
+    """Store the rules as new versions; what an earlier induction found and this one does not is disabled."""
+    memory, origin = runtime.context.memory, runtime.context.origin
+    found = {rule.id for rule in state["rules"]}
+    superseded = [
+        rule.model_copy(update={"status": RuleStatus.DISABLED})
+        for rule in memory.active(runtime.context.source or None)
+        if rule.provenance.origin == origin and rule.source == runtime.context.source and rule.id not in found
+    ]
+    return {"rules": memory.add([*state["rules"], *superseded])}
+
+
+def judged(rule: Rule, held_out: int, fired: int) -> Rule:
+    """The rule with its test on record, rejected when it fires significantly more often than `BUDGET` allows."""
+    note = rule.provenance.note
+    status = rule.status
+    if rule.kind is RuleKind.ANOMALOUS and held_out:
+        too_often = binomtest(fired, held_out, BUDGET, alternative="greater").pvalue < BUDGET
+        if too_often:
+            status, note = RuleStatus.REJECTED, f"fired on {fired} of {held_out} held-out normal references"
+    provenance = rule.provenance.model_copy(update={"held_out": held_out, "fired": fired, "note": note})
+    return rule.model_copy(update={"status": status, "provenance": provenance})
+
+
+def split(references: Sequence[Reference]) -> tuple[tuple[Reference, ...], tuple[Reference, ...]]:
+    """The references to propose from, and those held out (none of fewer than `HELD_OUT`)."""
+    if len(references) < HELD_OUT:
+        return tuple(references), ()
+    return (
+        tuple(reference for i, reference in enumerate(references) if i % HELD_OUT),
+        tuple(reference for i, reference in enumerate(references) if not i % HELD_OUT),
+    )
+
+
+async def _cited_on_held_out(
+    rules: Sequence[Rule], references: Sequence[Reference], context: InductionContext
+) -> dict[str, tuple[int, int]]:
+    """How often the reasoner cites each rule in words for an anomaly on held-out references: (of, cited)."""
+    worded = [rule for rule in rules if rule.predicate is None]
+    _, held_out = split(references)
+    if not worded or context.reasoner.model is None:
+        return {}
+    cited = {rule.id: 0 for rule in worded}
+    questions = [
+        Question(ref.window, context.scenario.normal, ref.measurements, ref.perceptions, worded, ()) for ref in held_out
+    ]
+    answers = await asyncio.gather(*(context.reasoner.reason(question) for question in questions))
+    verdicts = [verdict for answer in answers for verdict in answer if verdict.parse.usable]
+    for verdict in verdicts:
+        for ref in verdict.rules if verdict.label is Label.ANOMALOUS else ():
+            cited[ref.id] += 1
+    return {key: (len(verdicts), count) for key, count in cited.items()}
+
+
+def build_induction() -> StateGraph[InductionState, InductionContext, InductionState, InductionState]:
+    """The builder of the induction graph."""
+    builder: StateGraph[InductionState, InductionContext, InductionState, InductionState] = StateGraph(
+        InductionState, context_schema=InductionContext
+    )
+    steps: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
+        "perceive": perceive,
+        "propose": propose,
+        "aggregate": aggregate_votes,
+        "test": test,
+        "store": store,
+    }
+    for name, step in steps.items():
+        builder.add_node(name, traced(name, step))
+    builder.add_edge(START, "perceive")
+    builder.add_conditional_edges("perceive", batches, ["propose"])
+    for before, after in (("propose", "aggregate"), ("aggregate", "test"), ("test", "store"), ("store", END)):
+        builder.add_edge(before, after)
+    return builder
+
+
+def traced(name: str, step: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Awaitable[dict[str, Any]]]:
+    """The step in a span of its own."""
+
+    async def run(state: Any, runtime: Runtime[InductionContext]) -> dict[str, Any]:
+        with tracing.span(name, kind="node"):
+            return await step(state, runtime)
+
+    return run
+
+
+def failures(proposals: Mapping[str, Proposal]) -> list[str]:
+    """What went wrong in which batch, for a person."""
+    return [
+        f"batch {number}: {proposal.parse.value} {proposal.note}".strip()
+        for number, proposal in proposals.items()
+        if proposal.parse not in (Parse.EMBEDDED, Parse.PARSED, Parse.REPAIRED)
+    ]

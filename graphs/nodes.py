@@ -1,0 +1,175 @@
+"""The nodes of the monitor graph: each calls one agent or writes one record; agents know nothing of the graph."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+
+from alarm_agents.agents.predicates import judge
+from alarm_agents.agents.reasoner import Question
+from alarm_agents.graphs.casework import assemble
+from alarm_agents.graphs.context import Context
+from alarm_agents.graphs.state import MonitorState, PerceiveTask, facts, latest, rounds
+from alarm_agents.memory.recall import seen
+from alarm_agents.observability import tracing
+from alarm_agents.observability.detection import check
+from alarm_agents.sources.regions import zones_of
+from alarm_agents.tools.work import working_on
+from alarm_agents.types import CaseStatus, Decision, Fact, Label, Resolution, Verdict
+from alarm_agents.uncertainty import signals
+from alarm_agents.uncertainty.monitor import assess
+
+Update = dict[str, Any]
+
+
+async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """Conclude a clearly normal window by the expert's score alone, where labels have shown what that misses."""
+    context, settings = runtime.context, runtime.context.scenario.graph.gate
+    if settings is None or context.gate_above is None:
+        return {"closed": False}
+    scores = [m.values[m.score] for m in state["measurements"] if m.expert == settings.expert]
+    if not scores or max(scores) >= context.gate_above:
+        return {"closed": False}
+    rules, revision = context.memory.rules_for(context.source, "")
+    verdict = judge("gate", rules, state["measurements"], ())
+    if verdict.label is not Label.NORMAL:
+        return {"closed": False}
+    uncertainty = assess((), [[verdict]], (), accept_below=1.01, may_reflect=False)
+    return {
+        "closed": True,
+        "verdicts": _keyed([verdict]),
+        "rules": tuple(rule.ref for rule in rules),
+        "revision": revision,
+        "uncertainty": uncertainty.model_copy(update={"reason": f"the gate is closed under {context.gate_above:.2f}"}),
+    }
+
+
+async def perceive(state: PerceiveTask, runtime: Runtime[Context]) -> Update:
+    """One perceiver sees the window (the graph sends one of these for each)."""
+    context, window = runtime.context, state["window"]
+    perceiver = context.perceivers[state["member"]]
+    found = await perceiver.perceive(window, state["measurements"], context.media, context.scenario)
+    return {"perceptions": {found.member: found.model_copy(update={"facts": _placed(found.facts, context)})}}
+
+
+async def recall(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """The rules and the resolved cases that what was seen brings to mind."""
+    memory, perceptions = runtime.context.memory, state["perceptions"].values()
+    text = seen(tuple(f.text for p in perceptions for f in p.facts), tuple(p.caption for p in perceptions))
+    with tracing.span("recall", kind="memory"):
+        rules, revision = memory.rules_for(runtime.context.source, text)
+        similar = memory.similar(text)
+        tracing.set(**{"alarm.rules": len(rules), "alarm.revision": revision, "alarm.similar": len(similar)})
+    return {"rules": tuple(rule.ref for rule in rules), "revision": revision, "similar": tuple(similar)}
+
+
+async def reason(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """Every reasoner judges, each as often as the scenario says; the rules step in when all models fail."""
+    context, question = runtime.context, _question(state, runtime.context)
+    samples = context.scenario.agents.samples
+    answers = await asyncio.gather(*(r.reason(question, samples) for r in context.reasoners.values()))
+    verdicts = [verdict for answer in answers for verdict in answer]
+    if not signals.usable(verdicts) and context.scenario.when_models_fail == "detector-only":
+        verdicts += _detector_only(verdicts, question)
+    return {"verdicts": _keyed(verdicts)}
+
+
+async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """How sure the verdict is, and what to do about it; a random share of accepted cases is audited."""
+    context = runtime.context
+    found = assess(
+        list(state["perceptions"].values()),
+        rounds(state),
+        state.get("similar", ()),
+        accept_below=context.scenario.uncertainty.accept_below,
+        may_reflect=state.get("round", 0) < context.scenario.graph.max_reflections,
+    )
+    if found.decision is Decision.ACCEPT and _audited(state["case"], context.scenario.promise.audit_rate):
+        found = found.model_copy(update={"decision": Decision.DEFER, "reason": "drawn for audit"})
+    tracing.set(**{"alarm.decision": found.decision.value, "alarm.uncertainty": round(found.score, 4)})
+    return {"uncertainty": found}
+
+
+async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """The reflector looks again; its verdict stands in place of those before it."""
+    context, number = runtime.context, state.get("round", 0) + 1
+    work = context.work(state["window"])
+    with working_on(work):
+        found = await context.reflector.reflect(_question(state, context), latest(state), work, context.tools, number)
+    return {"verdicts": _keyed([found.verdict]), "looks": {str(number): _placed(found.facts, context)}, "round": number}
+
+
+async def enqueue(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """Write the pending case, so that it is in the review queue before the graph waits."""
+    if runtime.context.ask_people:
+        case = assemble({**state, "deferred": True}, runtime.context, CaseStatus.PENDING)
+        runtime.context.cases.save(case, runtime.context.run)
+    return {"deferred": True}
+
+
+async def hand_off(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """Wait for a person (a LangGraph interrupt); in a suite go on with the verdict as it was."""
+    if not runtime.context.ask_people:
+        return {}
+    answer = interrupt({"case": state["case"], "reason": state["uncertainty"].reason})
+    return {"resolution": Resolution.model_validate(answer)}
+
+
+async def self_check(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """What this run's own trace shows to be wrong with the agents; fed in process, as the trace is unfinished."""
+    found = check(
+        tracing.finished(tracing.current_trace_id()), max_reflections=runtime.context.scenario.graph.max_reflections
+    )
+    tracing.set(**{"alarm.anomalies": [anomaly.kind for anomaly in found]})
+    return {"anomalies": found}
+
+
+async def conclude(state: MonitorState, runtime: Runtime[Context]) -> Update:
+    """Write the case as done."""
+    case = assemble(state, runtime.context, CaseStatus.DONE)
+    runtime.context.cases.save(case, runtime.context.run)
+    tracing.set(**{"alarm.label": case.label.value, "alarm.score": case.score})
+    return {}
+
+
+def _question(state: MonitorState, context: Context) -> Question:
+    return Question(
+        window=state["window"],
+        normal=context.scenario.normal,
+        measurements=state["measurements"],
+        perceptions=list(state["perceptions"].values()),
+        rules=context.memory.bodies(state["rules"]),
+        similar=state.get("similar", ()),
+    )
+
+
+def _keyed(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
+    return {f"{verdict.round}:{verdict.member}": verdict for verdict in verdicts}
+
+
+def _placed(found: Iterable[Fact], context: Context) -> tuple[Fact, ...]:
+    """The facts with the names of the zones that they lie in."""
+    zones = context.scenario.source.zones
+    return tuple(
+        fact.model_copy(update={"zones": zones_of(fact.region, zones)}) if fact.region and zones else fact
+        for fact in found
+    )
+
+
+def _detector_only(failed: list[Verdict], question: Question) -> list[Verdict]:
+    """The rules' verdict, marked, where no model answered; the failures stay in the ensemble and keep it unsure."""
+    names = ", ".join(verdict.member for verdict in failed)
+    if all(verdict.model == "embedded" for verdict in failed):
+        return []
+    verdict = judge("embedded", question.rules, question.measurements, question.perceptions)
+    return [verdict.model_copy(update={"rationale": f"no model answered ({names}); by rules alone: {verdict.rationale}"})]
+
+
+def _audited(case: str, rate: float) -> bool:
+    """Whether the case falls into the audited share: by its id, so that a case run again is drawn again."""
+    return int(hashlib.sha256(f"audit {case}".encode()).hexdigest()[:8], 16) < rate * 2**32

@@ -1,0 +1,112 @@
+"""The state of one graph run: a window and what is known of it so far; references and small records only.
+
+Reducers are keyed by member, so that a second run on the same thread replaces answers instead of doubling them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypedDict
+
+from alarm_agents.types import (
+    Fact,
+    Measurement,
+    Perception,
+    Resolution,
+    RuleRef,
+    SimilarCase,
+    TraceAnomaly,
+    Uncertainty,
+    Verdict,
+    Window,
+)
+from alarm_agents.uncertainty import signals
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The reducer of all keyed parts: what is new replaces what stands under its key."""
+    return {**old, **new}
+
+
+def united(old: Sequence[TraceAnomaly], new: Sequence[TraceAnomaly]) -> tuple[TraceAnomaly, ...]:
+    """The reducer of trace anomalies: each is kept once."""
+    return tuple({(a.kind, a.agent, a.text): a for a in (*old, *new)}.values())
+
+
+class MonitorState(TypedDict, total=False):
+    """What travels along the edges of the monitor graph."""
+
+    case: str
+    window: Window
+    measurements: tuple[Measurement, ...]
+    closed: bool
+    """Whether the gate held the window to be clearly normal."""
+    perceptions: Annotated[dict[str, Perception], merged]
+    rules: tuple[RuleRef, ...]
+    revision: int
+    similar: tuple[SimilarCase, ...]
+    verdicts: Annotated[dict[str, Verdict], merged]
+    """By `round:member`."""
+    looks: Annotated[dict[str, tuple[Fact, ...]], merged]
+    """The facts that each second look brought, by round."""
+    round: int
+    uncertainty: Uncertainty
+    deferred: bool
+    resolution: Resolution | None
+    anomalies: Annotated[tuple[TraceAnomaly, ...], united]
+    notes: Annotated[dict[str, Any], merged]
+    """Where a scenario's own nodes leave what they find, by node name."""
+    trace: tuple[str, str]
+    """Trace id and span id of the window, under which another process goes on."""
+
+
+class PerceiveTask(TypedDict):
+    """What one perceiver is sent."""
+
+    member: str
+    window: Window
+    measurements: tuple[Measurement, ...]
+
+
+def rounds(state: MonitorState) -> list[list[Verdict]]:
+    """The verdicts by round: the reasoners' first, then those of each reflection."""
+    verdicts = list(state.get("verdicts", {}).values())
+    count = max((verdict.round for verdict in verdicts), default=-1) + 1
+    return [[verdict for verdict in verdicts if verdict.round == number] for number in range(count)]
+
+
+def latest(state: MonitorState) -> list[Verdict]:
+    """The verdicts that stand now."""
+    found = rounds(state)
+    return found[-1] if found else []
+
+
+def facts(state: MonitorState) -> list[Fact]:
+    """All facts known of the window: the perceivers' and those of second looks."""
+    perceived = [fact for perception in state.get("perceptions", {}).values() for fact in perception.facts]
+    return perceived + [fact for found in state.get("looks", {}).values() for fact in found]
+
+
+def condition_values(state: MonitorState) -> dict[str, Any]:
+    """What a `when` may speak of (`alarm_agents.scenario.CONDITION_NAMES`)."""
+    known, verdicts = facts(state), latest(state)
+    uncertainty = state.get("uncertainty")
+    p = signals.mean_p(verdicts)
+    measurements = state.get("measurements", ())
+    return {
+        "motion": {},
+        "captions": {},
+        **{m.expert: m.values for m in measurements},
+        "measures": {f"{m.expert}.{name}": value for m in measurements for name, value in m.values.items()},
+        "zones": sorted({zone for fact in known for zone in fact.zones}),
+        "facts": [fact.model_dump(include={"subject", "attribute", "value", "unit", "text"}) for fact in known],
+        "caption": " ".join(perception.caption for perception in state.get("perceptions", {}).values()),
+        "p_anomaly": p,
+        "label": "unknown" if p is None else ("anomalous" if p >= 0.5 else "normal"),
+        "severity": max((verdict.severity for verdict in verdicts), default=0),
+        "decision": uncertainty.decision.value if uncertainty else "",
+        "uncertainty": uncertainty.score if uncertainty else None,
+        "round": state.get("round", 0),
+        "models": sorted({verdict.model for verdict in verdicts}),
+        "notes": state.get("notes", {}),
+    }

@@ -1,0 +1,1 @@
+"""Rule memory, case memory and their retrieval index."""

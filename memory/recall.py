@@ -1,0 +1,95 @@
+"""What is recalled for a window: the rules that concern it and the resolved cases that resemble it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from alarm_agents.memory.index import VectorIndex
+from alarm_agents.memory.rules import RuleMemory
+from alarm_agents.types import Case, Label, Resolution, Rule, RuleKind, RuleRef, SimilarCase
+from alarm_agents.workspace.cases import CaseStore
+
+RULES = 12
+"""How many rules of a kind a model is given; a scenario with fewer is given all of them."""
+CASES = 5
+
+
+class Memory:
+    """Rule memory and case memory of one scenario behind one retrieval index."""
+
+    def __init__(self, rules: RuleMemory, cases: CaseStore, index: VectorIndex) -> None:
+        self.rules, self._cases, self._index = rules, cases, index
+        self._known: tuple[int, str, list[Rule]] | None = None
+        self._resolved: tuple[int, dict[str, Case]] = (0, {})
+
+    def rules_for(self, source: str, text: str) -> tuple[list[Rule], int]:
+        """The rules to judge a window of `source` by, nearest to `text`, and the revision they are of.
+
+        Rules with a predicate and rules that a person wrote are always among them: they are cheap to check
+        and meant to count, however far their words are from what was seen.
+        """
+        revision = self.rules.revision(source)
+        if self._known is None or self._known[:2] != (revision, source):
+            self._known = (revision, source, self.rules.active(source))
+        found: list[Rule] = []
+        for kind in RuleKind:
+            of_kind = [rule for rule in self._known[2] if rule.kind is kind]
+            found += of_kind if len(of_kind) <= RULES else self._nearest(of_kind, kind, revision, source, text)
+        return found, revision
+
+    def bodies(self, refs: Sequence[RuleRef]) -> list[Rule]:
+        """The rules behind the references that `rules_for` led to, in those versions."""
+        known = {rule.ref: rule for rule in self._known[2]} if self._known else {}
+        missing = {ref for ref in refs if ref not in known}
+        old = {rule.ref: rule for name in {ref.id for ref in missing} for rule in self.rules.history(name)}
+        return [known.get(ref) or old[ref] for ref in refs]
+
+    def similar(self, text: str, k: int = CASES) -> list[SimilarCase]:
+        """The `k` resolved cases that resemble `text` most, best first (none before a person has resolved any)."""
+        namespace, scenario = self.rules.namespace, self.rules.scenario
+        count = self._cases.count_answered(namespace, scenario)
+        if count == 0 or k < 1:
+            return []
+        if self._resolved[0] != count:
+            found = self._cases.find(namespace=namespace, scenario=scenario, answered=True)
+            self._resolved = (count, {case.id: case for case in found})
+        cases = self._resolved[1]
+        collection = f"cases-{namespace}-{scenario}"
+        self._index.sync(collection, count, {case.id: description(case) for case in cases.values()})
+        return [
+            SimilarCase(
+                case=key,
+                label=answered_label(cases[key].resolution),
+                similarity=max(-1.0, min(1.0, similarity)),
+                text=description(cases[key])[:300],
+            )
+            for key, similarity in self._index.query(collection, text, min(k, count))
+            if key in cases
+        ]
+
+    def _nearest(self, rules: list[Rule], kind: RuleKind, revision: int, source: str, text: str) -> list[Rule]:
+        always = [rule for rule in rules if rule.predicate or rule.provenance.origin == "person"]
+        rest = {rule.id: rule for rule in rules if rule not in always}
+        wanted = min(max(RULES - len(always), 0), len(rest))
+        if wanted == 0:
+            return always
+        collection = f"rules-{self.rules.namespace}-{self.rules.scenario}-{kind.value}-{source}"
+        self._index.sync(collection, revision, {rule.id: rule.text for rule in rest.values()})
+        return always + [rest[key] for key, _ in self._index.query(collection, text, wanted) if key in rest]
+
+
+def description(case: Case) -> str:
+    """What was seen in a case, in words: what retrieval compares."""
+    return seen(tuple(fact.text for p in case.perceptions for fact in p.facts), tuple(p.caption for p in case.perceptions))
+
+
+def seen(facts: tuple[str, ...], captions: tuple[str, ...]) -> str:
+    """Facts and captions as one text, without repeats."""
+    return ". ".join(dict.fromkeys(text for text in (*captions, *facts) if text))
+
+
+def answered_label(resolution: Resolution | None) -> Label:
+    """The label that a person's answer gives; "unsure" and no answer give none."""
+    if resolution is None or resolution.answer == "unsure":
+        return Label.UNKNOWN
+    return Label(resolution.answer)

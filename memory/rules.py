@@ -1,0 +1,156 @@
+"""Rule memory: immutable versions in `alarm.db`, and a revision number that moves with every change.
+
+Whoever judges a window reads the revision first, so that a change made by another process counts from the
+next window on.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Engine, func, insert, select, update
+
+from alarm_agents.errors import ConfigurationError, NotFoundError
+from alarm_agents.types import Provenance, Rule, RuleKind, RuleStatus
+from alarm_agents.workspace import database as db
+
+HINT = "see `alarm rules list --everything`"
+
+
+def rule_id(text: str) -> str:
+    """A readable id for a rule: its first words and a short hash of all of them."""
+    words = re.findall(r"[a-z0-9]+", text.lower())[:6]
+    return "-".join([*words, hashlib.sha256(text.encode()).hexdigest()[:6]])
+
+
+class RuleMemory:
+    """The rules of one scenario in one namespace."""
+
+    def __init__(self, engine: Engine, scenario: str, namespace: str = "main") -> None:
+        self._engine, self.scenario, self.namespace = engine, scenario, namespace
+        self._mine = (db.rules.c.scenario == scenario, db.rules.c.namespace == namespace)
+
+    def revision(self, source: str | None = None) -> int:
+        """The number of the last change to the rules that concern `source` (all, when None); 0 before the first."""
+        query = select(func.max(db.rules.c.revision)).where(*self._mine)
+        if source is not None:
+            query = query.where(db.rules.c.source.in_(["", source]))
+        with self._engine.connect() as connection:
+            return connection.scalar(query) or 0
+
+    def latest(self, source: str | None = None) -> list[Rule]:
+        """Each rule in its latest version, whatever its status, by id."""
+        c = db.rules.c
+        newest = select(c.id, func.max(c.version).label("version")).where(*self._mine).group_by(c.id).subquery()
+        query = (
+            select(c.record)
+            .join(newest, (c.id == newest.c.id) & (c.version == newest.c.version))
+            .where(*self._mine)
+            .order_by(c.id)
+        )
+        if source is not None:
+            query = query.where(c.source.in_(["", source]))
+        with self._engine.connect() as connection:
+            return [Rule.model_validate(row) for row in connection.scalars(query)]
+
+    def active(self, source: str | None = None) -> list[Rule]:
+        """The rules that judge windows of `source`: the latest versions that are active."""
+        return [rule for rule in self.latest(source) if rule.status is RuleStatus.ACTIVE]
+
+    def history(self, rule: str) -> list[Rule]:
+        """All versions of a rule, the oldest first; raises `NotFoundError`."""
+        query = select(db.rules.c.record).where(*self._mine, db.rules.c.id == rule).order_by(db.rules.c.version)
+        with self._engine.connect() as connection:
+            found = [Rule.model_validate(row) for row in connection.scalars(query)]
+        if not found:
+            near = difflib.get_close_matches(rule, [known.id for known in self.latest()], n=1)
+            hint = f"did you mean '{near[0]}'?" if near else HINT
+            raise NotFoundError(f"scenario '{self.scenario}' has no rule '{rule}'", remedy=hint)
+        return found
+
+    def add(self, rules: Sequence[Rule]) -> list[Rule]:
+        """Store the rules as new versions, in one transaction and one revision; returns them as stored.
+
+        A rule that says what its latest version says already is left alone.
+        """
+        with self._engine.begin() as connection:
+            return [self._add(connection, rule) for rule in rules]
+
+    def set_status(self, rule: str, status: RuleStatus, note: str = "") -> Rule:
+        """A new version of the rule with that status; raises `NotFoundError`."""
+        last = self.history(rule)[-1]
+        provenance = last.provenance.model_copy(update={"note": note}) if note else last.provenance
+        return self.add([last.model_copy(update={"status": status, "provenance": provenance})])[0]
+
+    def rollback(self, rule: str, version: int) -> Rule:
+        """A new version of the rule that says what `version` said; raises `NotFoundError`."""
+        for old in self.history(rule):
+            if old.version == version:
+                note = f"rolled back to version {version}"
+                return self.add([old.model_copy(update={"provenance": _noted(old.provenance, note)})])[0]
+        raise NotFoundError(f"rule '{rule}' has no version {version}", remedy=f"see `alarm rules show {rule}`")
+
+    def diff(self, rule: str, old: int, new: int) -> str:
+        """What changed from one version to another, as a unified diff (empty when nothing did)."""
+        versions = {found.version: found for found in self.history(rule)}
+        for version in (old, new):
+            if version not in versions:
+                raise NotFoundError(f"rule '{rule}' has no version {version}", remedy=f"see `alarm rules show {rule}`")
+        before, after = (versions[v].model_dump_json(indent=2).splitlines() for v in (old, new))
+        return "\n".join(difflib.unified_diff(before, after, f"{rule} v{old}", f"{rule} v{new}", lineterm=""))
+
+    def _add(self, connection: Connection, rule: Rule) -> Rule:
+        c = db.rules.c
+        # An update that changes nothing takes SQLite's write lock, so that two processes cannot pick one version.
+        connection.execute(update(db.rules).where(*self._mine, c.id == rule.id).values(id=c.id))
+        query = select(c.record).where(*self._mine, c.id == rule.id).order_by(c.version.desc()).limit(1)
+        found = connection.scalar(query)
+        if found is not None:
+            last = Rule.model_validate(found)
+            if _says(last) == _says(rule):
+                return last
+            rule = rule.model_copy(update={"version": last.version + 1})
+        else:
+            rule = rule.model_copy(update={"version": 1})
+        rule = rule.model_copy(update={"created": time.time()})
+        revision = (connection.scalar(select(func.max(c.revision)).where(*self._mine)) or 0) + 1
+        connection.execute(
+            insert(db.rules).values(
+                namespace=self.namespace,
+                scenario=self.scenario,
+                id=rule.id,
+                version=rule.version,
+                source=rule.source,
+                status=rule.status.value,
+                revision=revision,
+                record=rule.model_dump(mode="json"),
+            )
+        )
+        return rule
+
+
+def written_by_person(text: str, kind: RuleKind, *, predicate: str | None, severity: int, author: str) -> Rule:
+    """A person's rule, ready for `RuleMemory.add`; raises `ConfigurationError` when it says nothing."""
+    if not text.strip():
+        raise ConfigurationError("a rule needs words", remedy='for example: alarm rules add "nobody rides a bicycle"')
+    return Rule(
+        id=rule_id(text),
+        kind=kind,
+        text=text.strip(),
+        predicate=predicate,
+        severity=severity,
+        provenance=Provenance(origin="person", author=author),
+    )
+
+
+def _says(rule: Rule) -> str:
+    """All of a rule but its version and its time."""
+    return rule.model_dump_json(exclude={"version", "created"})
+
+
+def _noted(provenance: Provenance, note: str) -> Provenance:
+    return provenance.model_copy(update={"note": note})

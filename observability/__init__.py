@@ -1,0 +1,1 @@
+"""Tracing of everything the agents do, and the watch over those traces."""

@@ -1,0 +1,181 @@
+"""A small OpenAI-compatible server over real HTTP, for tests: what it answers is a Python function.
+
+def reply(model, messages, schema):
+    return '{"label": "normal"}'
+
+with OpenAIServer(reply) as server:
+    ChatOpenAI(base_url=server.base_url, ...)
+    assert server.requests[0].images == 4
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the server does with one request. `wait` is waited for first; leaving the server sets it."""
+
+    text: str = ""
+    status: int = 200
+    wait: threading.Event | None = None
+    refusal: str | None = None
+    logprobs: list[dict[str, Any]] | None = None
+    finish_reason: str = "stop"
+    raw: str | None = None
+    """The body as it stands, in place of a chat completion."""
+    drop: bool = False
+    """Close the connection without an answer."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it arrived."""
+
+    model: str
+    messages: list[dict[str, Any]] = field(repr=False)
+    images: int
+    constrained: bool
+    """Whether a response_format with a JSON schema came with it."""
+    body: dict[str, Any] = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
+    """Names in lower case."""
+
+
+Answering = Callable[[str, list[dict[str, Any]], dict[str, Any] | None], str | Reply]
+
+
+class OpenAIServer:
+    """The server, running inside the `with`. `peak` is how many requests were open at once at most."""
+
+    def __init__(self, reply: Answering, models: tuple[str, ...] = ("tiny",)) -> None:
+        self.reply, self.models = reply, models
+        self.requests: list[Request] = []
+        self.open = self.peak = 0
+        self._lock = threading.Lock()
+        self._waits: list[threading.Event] = []
+        self._http = _Http(("127.0.0.1", 0), _Handler)
+        self._http.owner = self
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}/v1"
+
+    def __enter__(self) -> OpenAIServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
+        with self._lock:
+            for event in self._waits:
+                event.set()
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def answer(self, body: dict[str, Any], headers: dict[str, str]) -> Reply:
+        """Record the request and do what `reply` says of it."""
+        schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
+        request = Request(body["model"], body["messages"], _images(body["messages"]), schema is not None, body, headers)
+        with self._lock:
+            self.requests.append(request)
+            self.open += 1
+            self.peak = max(self.peak, self.open)
+        try:
+            said = self.reply(request.model, request.messages, schema)
+            reply = said if isinstance(said, Reply) else Reply(said)
+            if reply.wait is not None:
+                with self._lock:
+                    self._waits.append(reply.wait)
+                reply.wait.wait(30)
+            return reply
+        finally:
+            with self._lock:
+                self.open -= 1
+
+
+class _Http(ThreadingHTTPServer):
+    owner: OpenAIServer
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Http
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: tests read `requests`."""
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except ConnectionError:
+            self.close_connection = True  # the client gave up, which is what some tests are about
+
+    def do_GET(self) -> None:
+        known = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.server.owner.models]
+        found = self.path == "/v1/models"
+        self._send(200 if found else 404, json.dumps({"object": "list", "data": known} if found else _error("no such")))
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path != "/v1/chat/completions":
+            self._send(404, json.dumps(_error("no such path")))
+            return
+        reply = self.server.owner.answer(body, {key.lower(): value for key, value in self.headers.items()})
+        if reply.drop:
+            self.close_connection = True
+        elif reply.raw is not None:
+            self._send(reply.status, reply.raw)
+        elif reply.status != 200:
+            self._send(reply.status, json.dumps(_error(reply.text)))
+        else:
+            self._send(200, json.dumps(_completion(body["model"], reply)))
+
+    def _send(self, status: int, text: str) -> None:
+        data = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+
+
+def _images(messages: list[dict[str, Any]]) -> int:
+    parts = [part for message in messages if isinstance(message["content"], list) for part in message["content"]]
+    return sum(part["type"] == "image_url" for part in parts)
+
+
+def _error(message: str) -> dict[str, Any]:
+    return {"error": {"message": message or "as the test says", "type": "test", "code": None}}
+
+
+def _completion(model: str, reply: Reply) -> dict[str, Any]:
+    message = {"role": "assistant", "content": None if reply.refusal else reply.text, "refusal": reply.refusal}
+    words = len(reply.text.split())
+    return {
+        "id": "chatcmpl-test",
+        "object": "chat.completion",
+        "created": 0,
+        "model": model,
+        "choices": [
+            {
+                "index": 0,
+                "message": message,
+                "finish_reason": reply.finish_reason,
+                "logprobs": None if reply.logprobs is None else {"content": reply.logprobs},
+            }
+        ],
+        "usage": {"prompt_tokens": 7, "completion_tokens": words, "total_tokens": 7 + words},
+    }

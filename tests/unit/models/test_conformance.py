@@ -1,0 +1,261 @@
+"""What every backend does alike: the same script, played by a real HTTP server and by the scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import pytest
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from pydantic import BaseModel, ConfigDict
+from support.openai_server import OpenAIServer, Reply
+
+from alarm_agents.models import Model, ScriptedChatModel, openai, picture_block
+from alarm_agents.models.scripted import Call
+from alarm_agents.scenario import ModelSettings
+from alarm_agents.types import Parse
+
+
+class Judgement(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    label: Literal["normal", "anomalous"]
+
+
+GOOD = '{"label": "anomalous"}'
+QUESTION: list[BaseMessage] = [SystemMessage("You judge."), HumanMessage("What is it?")]
+LOGPROBS = [{"token": "anomalous", "logprob": -0.1, "bytes": None, "top_logprobs": []}]
+
+
+class Backend(Protocol):
+    """One backend under test: builds a model that plays `steps`, and says what reached it."""
+
+    def model(self, *steps: dict[str, Any], hold: bool = False, **settings: Any) -> Model: ...
+    def prompts(self) -> list[str]: ...
+    def images(self) -> int: ...
+    async def reached(self, calls: int) -> None: ...
+    def release(self) -> None: ...
+    def peak(self) -> int: ...
+
+
+class Served:
+    """Backend openai, against the server."""
+
+    def __init__(self) -> None:
+        self.servers: list[OpenAIServer] = []
+        self.gate = threading.Event()
+        self.arrived = threading.Semaphore(0)
+
+    def model(self, *steps: dict[str, Any], hold: bool = False, **settings: Any) -> Model:
+        left = [step for step in steps for _ in range(step.get("times", 1))]
+
+        def reply(model: str, messages: list[dict[str, Any]], schema: dict[str, Any] | None) -> Reply:
+            step = left.pop(0)
+            self.arrived.release()
+            error, wait = step.get("error"), self.gate if hold else None
+            refusal = "no" if step.get("refusal") else None
+            return Reply(
+                step.get("reply", ""),
+                status=error if isinstance(error, int) else 200,
+                drop=error == "connection",
+                wait=wait,
+                refusal=refusal,
+                logprobs=step.get("logprobs"),
+            )
+
+        self.servers.append(OpenAIServer(reply).__enter__())
+        ready = ModelSettings(backend="openai", model="tiny", base_url=self.servers[-1].base_url, **settings)
+        return Model("eye", ready, openai.build(ready), backoff_s=0.001)
+
+    def prompts(self) -> list[str]:
+        return [str(request.messages) for request in self.servers[-1].requests]
+
+    def images(self) -> int:
+        return self.servers[-1].requests[-1].images
+
+    async def reached(self, calls: int) -> None:
+        for _ in range(calls):
+            assert await asyncio.to_thread(self.arrived.acquire, timeout=5)
+
+    def release(self) -> None:
+        self.gate.set()
+
+    def peak(self) -> int:
+        return self.servers[-1].peak
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.__exit__(None, None, None)
+
+
+class Scripted:
+    """Backend scripted."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.arrived = asyncio.Semaphore(0)
+        self.now = self.most = 0
+
+    def model(self, *steps: dict[str, Any], hold: bool = False, **settings: Any) -> Model:
+        self.chat = ScriptedChatModel.of(*steps, before=self._held if hold else None)
+        return Model(
+            "eye", ModelSettings(backend="scripted", script="-", model="tiny", **settings), self.chat, backoff_s=0.001
+        )
+
+    async def _held(self, call: Call) -> None:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        self.arrived.release()
+        await self.gate.wait()
+        self.now -= 1
+
+    def prompts(self) -> list[str]:
+        return [call.text for call in self.chat.calls]
+
+    def images(self) -> int:
+        return self.chat.calls[-1].images
+
+    async def reached(self, calls: int) -> None:
+        for _ in range(calls):
+            await asyncio.wait_for(self.arrived.acquire(), 5)
+
+    def release(self) -> None:
+        self.gate.set()
+
+    def peak(self) -> int:
+        return self.most
+
+    def close(self) -> None:
+        self.gate.set()
+
+
+@pytest.fixture(params=[Served, Scripted])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    made = request.param()
+    yield made
+    made.close()
+
+
+async def test_an_answer(backend: Backend) -> None:
+    answer = await backend.model({"reply": GOOD}).ask(QUESTION, Judgement)
+    assert answer.value == Judgement(label="anomalous")
+    assert (answer.parse, answer.note, answer.model) == (Parse.PARSED, "", "tiny")
+    assert (answer.raw_length, len(answer.raw_sha256)) == (len(GOOD), 64)
+    assert answer.input_tokens
+    assert answer.output_tokens
+    assert answer.logprobs is None
+
+
+async def test_an_answer_in_prose(backend: Backend) -> None:
+    answer = await backend.model({"reply": f"Well:\n```json\n{GOOD}\n```"}).ask(QUESTION, Judgement)
+    assert (answer.value, answer.parse) == (Judgement(label="anomalous"), Parse.PARSED)
+
+
+async def test_log_probabilities_are_passed_on(backend: Backend) -> None:
+    answer = await backend.model({"reply": GOOD, "logprobs": LOGPROBS}, logprobs=True).ask(QUESTION, Judgement)
+    assert [(token["token"], token["logprob"]) for token in answer.logprobs or []] == [("anomalous", -0.1)]
+
+
+@pytest.mark.parametrize("step", [{"refusal": True}, {"reply": "I'm sorry, but I can't help with that."}])
+async def test_a_refusal_is_typed_and_not_repaired(backend: Backend, step: dict[str, Any]) -> None:
+    answer = await backend.model(step).ask(QUESTION, Judgement)
+    assert (answer.value, answer.parse) == (None, Parse.REFUSED)
+    assert len(backend.prompts()) == 1
+
+
+async def test_a_broken_answer_is_repaired_once(backend: Backend) -> None:
+    answer = await backend.model({"reply": '{"label": "unsure"}'}, {"reply": GOOD}).ask(QUESTION, Judgement)
+    assert (answer.value, answer.parse) == (Judgement(label="anomalous"), Parse.REPAIRED)
+    assert "label: Input should be 'normal' or 'anomalous'" in answer.note
+    repair = backend.prompts()[1]
+    assert "What is it?" in repair
+    assert "unsure" in repair
+    assert "Input should be" in repair
+
+
+async def test_broken_twice_is_unparsed(backend: Backend) -> None:
+    answer = await backend.model({"reply": "{"}, {"reply": "hm, secret"}).ask(QUESTION, Judgement)
+    assert (answer.value, answer.parse) == (None, Parse.UNPARSED)
+    assert answer.note == "there is no JSON object in the reply"
+    assert "secret" not in repr(answer)
+
+
+async def test_refused_in_the_repair_turn(backend: Backend) -> None:
+    answer = await backend.model({"reply": ""}, {"refusal": True}).ask(QUESTION, Judgement)
+    assert (answer.value, answer.parse) == (None, Parse.REFUSED)
+
+
+async def test_a_repair_turn_that_fails_leaves_unparsed(backend: Backend) -> None:
+    answer = await backend.model({"reply": "hm"}, {"error": 404}).ask(QUESTION, Judgement)
+    assert answer.parse is Parse.UNPARSED
+    assert "the repair turn failed: HTTP 404" in answer.note
+    assert answer.raw_length == 2
+
+
+@pytest.mark.parametrize("error", [500, 503, 429, 408, "connection"])
+async def test_transient_errors_are_tried_again(backend: Backend, error: object) -> None:
+    answer = await backend.model({"error": error}, {"error": error}, {"reply": GOOD}, retries=2).ask(
+        QUESTION, Judgement
+    )
+    assert answer.parse is Parse.PARSED
+    assert len(backend.prompts()) == 3
+
+
+@pytest.mark.parametrize(("error", "note"), [(500, "HTTP 500"), (429, "too busy"), ("connection", "cannot be reached")])
+async def test_out_of_retries_is_failed(backend: Backend, error: object, note: str) -> None:
+    answer = await backend.model({"error": error, "times": 3}, retries=2).ask(QUESTION, Judgement)
+    assert (answer.value, answer.parse) == (None, Parse.FAILED)
+    assert note in answer.note
+    assert len(backend.prompts()) == 3
+
+
+@pytest.mark.parametrize("error", [401, 404, 413])
+async def test_lasting_errors_are_not_tried_again(backend: Backend, error: int) -> None:
+    answer = await backend.model({"error": error}, retries=2).ask(QUESTION, Judgement)
+    assert (answer.parse, answer.note.split(" (")[0]) == (Parse.FAILED, f"HTTP {error}")
+    assert len(backend.prompts()) == 1
+
+
+async def test_a_call_that_takes_too_long_is_failed(backend: Backend) -> None:
+    answer = await backend.model({"reply": GOOD}, hold=True, timeout_s=0.1, retries=0).ask(QUESTION, Judgement)
+    assert (answer.parse, answer.note) == (Parse.FAILED, "timed out")
+
+
+async def test_pictures_are_accepted(backend: Backend) -> None:
+    image = np.zeros((24, 32, 3), np.uint8)
+    content = [{"type": "text", "text": "Look."}, picture_block(image, 16), picture_block(image, 16)]
+    answer = await backend.model({"reply": GOOD}).ask([HumanMessage(content)], Judgement)
+    assert answer.parse is Parse.PARSED
+    assert backend.images() == 2
+
+
+async def test_no_more_calls_at_once_than_allowed(backend: Backend) -> None:
+    model = backend.model({"reply": GOOD, "times": 6}, hold=True, max_concurrency=2)
+    asking = [asyncio.create_task(model.ask(QUESTION, Judgement)) for _ in range(6)]
+    await backend.reached(2)
+    backend.release()
+    answers = await asyncio.gather(*asking)
+    assert {answer.parse for answer in answers} == {Parse.PARSED}
+    assert backend.peak() == 2
+
+
+async def test_cancellation_propagates_and_frees_the_slot(backend: Backend) -> None:
+    model = backend.model({"reply": GOOD, "times": 2}, hold=True, max_concurrency=1)
+    asking = asyncio.create_task(model.ask(QUESTION, Judgement))
+    await backend.reached(1)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    backend.release()
+    assert (await model.ask(QUESTION, Judgement)).parse is Parse.PARSED
+
+
+def test_a_model_serves_one_event_loop_after_another(backend: Backend) -> None:
+    model = backend.model({"reply": GOOD, "times": 6})
+
+    async def twice() -> list[Parse]:
+        return [answer.parse for answer in await asyncio.gather(*[model.ask(QUESTION, Judgement) for _ in range(2)])]
+
+    assert [asyncio.run(twice()) for _ in range(3)] == [[Parse.PARSED] * 2] * 3

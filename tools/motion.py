@@ -1,0 +1,393 @@
+"""The motion expert: how fast the fastest thing in the picture is, and how that compares with what is usual there.
+
+Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) is averaged over the moving
+foreground in person-sized windows. References teach three things: the still background (median of each pixel), how
+tall moving things are in each row of the picture (Siegel's robust line), and how fast they usually are there
+(median). Everything is in fractions of the picture and in seconds, so pictures of any size and rate compare.
+
+It cannot see things on wheels that move at walking speed, and it takes a moving camera for moving things.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.stats import siegelslopes
+
+from alarm_agents.sources.picture import Picture
+from alarm_agents.tools.expert import Measured
+from alarm_agents.types import Box, Fact
+
+Gray = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Flow = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+WORKING = 240  # pixels; pictures are measured at this height at most: comparable, and fast enough for a live stream
+LEAST = 32  # pixels; smaller pictures are enlarged, for the flow to have something to match
+ROWS = 60  # rows of window centres; columns follow from the picture's aspect
+PERSON = 0.15  # picture heights; how tall moving things are where no reference teaches it
+SLIM = 0.5  # width of a window as a share of its height
+FILLED = 0.4  # share of a window that moving things must fill for its mean to count in full
+STILL = 0.25  # pixels a frame at working height; the noise of the flow itself
+CHANGED = 10  # grey levels by which frames differ in a row for flow to be worth computing there
+SPECK = 0.0004  # share of the picture; what stands out over less is noise
+SLOWEST = 0.01  # heights/s; floor of the usual speed, so that ratios are finite where references never move
+SAME = 0.6  # windows that hang together at this share of a peak's speed or more are one thing
+FAST = 2.0  # times the usual speed, from which an object is worth a fact of its own
+OBJECTS = 5  # followed in a frame, and told of in a window
+MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
+TAUGHT = 500  # pairs of frames learned from at most: the medians asked of them are settled long before
+UNTIMED = 0.1  # seconds between frames where neither time stamps nor frame rate tell
+NOTHING = np.empty(0, np.float32)  # no flow to start from: how a stream is cut into windows must not matter
+
+
+@dataclass(frozen=True)
+class Step:
+    """Two consecutive frames in gray (h, w), the seconds between them, and the time of the second."""
+
+    before: Gray
+    after: Gray
+    seconds: float
+    time: float
+
+
+@dataclass(frozen=True)
+class Normal:
+    """What references teach; the last two for each row of windows, (ROWS,)."""
+
+    background: Gray  # (h, w), the median of the references
+    contrast: float  # grey levels from which something stands out from the background
+    height: Floats  # of moving things, in picture heights
+    usual: Floats  # speed of moving things, in heights/s
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The fastest window of one object in one frame. `odd` is its ratio, or its speed without references."""
+
+    odd: float
+    speed: float
+    box: Box
+    time: float
+    track: int = 0
+    sightings: int = 1
+
+    def reaches(self, old: Peak) -> float:
+        """Distance from an older peak over what it can have moved (half its height, and what its speed allows)."""
+        (a, b, c, d), (e, f, g, h) = self.box, old.box
+        reach = (d - b) / 2 + max(self.speed, old.speed) * (self.time - old.time)
+        return math.hypot(a + c - e - g, b + d - f - h) / 2 / max(reach, 1e-9)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The measures of one frame and its peaks, fastest first."""
+
+    speed: float = 0.0
+    odd: float = 0.0
+    moving: float = 0.0
+    peaks: tuple[Peak, ...] = ()
+
+
+class Windows:
+    """Person-sized boxes around a grid of centres in a picture of h x w pixels, summed by integral image."""
+
+    def __init__(self, h: int, w: int, height: Floats) -> None:
+        columns = max(1, round(ROWS * w / h))
+        y = (np.arange(ROWS)[:, None] + 0.5) / ROWS * h
+        x = (np.arange(columns)[None, :] + 0.5) / columns * w
+        tall = np.maximum(height[:, None] * h, 2.0)
+        self.y0, self.y1 = (np.clip(np.rint(y + half * tall), 0, h).astype(int) for half in (-0.5, 0.5))
+        self.x0, self.x1 = (np.clip(np.rint(x + half * SLIM * tall), 0, w).astype(int) for half in (-0.5, 0.5))
+        self.least = FILLED * SLIM * tall**2
+        sides = np.broadcast_arrays(self.x0 / w, self.y0 / h, self.x1 / w, self.y1 / h)
+        self.boxes: Floats = np.stack(sides, axis=-1)
+
+    def sums(self, values: Flow) -> Floats:
+        """Sum values (h, w) over each window (ROWS, columns)."""
+        s, x0, x1, y0, y1 = np.asarray(cv2.integral(values), np.float64), self.x0, self.x1, self.y0, self.y1
+        total: Floats = s[y1, x1] - s[y0, x1] - s[y1, x0] + s[y0, x0]
+        return total
+
+    def means(self, length: Flow, moving: Mask) -> tuple[Floats, Mask]:
+        """Average length over each window's moving pixels, less where these do not fill it; and say where they do."""
+        weight = moving.astype(np.float32)
+        area = self.sums(weight)
+        return self.sums(length * weight) / np.maximum(area, self.least), area >= self.least
+
+
+class Motion:
+    """The motion expert. One instance serves one stream at a time: it follows objects from window to window."""
+
+    name = "motion"
+
+    def __init__(self) -> None:
+        self._normal: Normal | None = None
+        self._quick = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._quick.setFinestScale(1)
+        self._fine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self.begin()
+
+    @property
+    def score(self) -> str:
+        """`ratio` (times the usual speed) with references, else `speed` (picture heights a second)."""
+        return "speed" if self._normal is None else "ratio"
+
+    def begin(self) -> None:
+        """Forget the objects followed so far: a new stream starts."""
+        self._followed: list[Peak] = []
+        self._count = 0
+
+    def fit(self, references: Sequence[Sequence[Picture]]) -> None:
+        """Learn background, heights and usual speeds from normal runs of two or more consecutive frames.
+
+        Without a single pair of frames there is nothing to learn, and the expert is as without references.
+        """
+        self._normal = None
+        pairs = [pair for run in references for pair in pairwise(run)]
+        if not pairs:
+            return
+        pairs = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, TAUGHT).astype(int))]
+        steps = [step for pair in pairs for step in _steps(pair)]
+        normal = _background([step.after for step in steps])
+        blobs = [blob for step in steps for blob in _blobs(_foreground(step.after, normal))]
+        self._normal = normal = replace(normal, height=_heights(blobs))
+        rows = []
+        for step in steps:
+            means, filled, _ = self._means(self._length(step), step)
+            rows.append(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
+        self._normal = replace(normal, usual=_usual(np.array(rows), normal.height))
+
+    def measure(self, pictures: Sequence[Picture], overlap: int) -> Measured:
+        """`speed` (heights/s), `moving` (share in [0, 1]) and, with references, `ratio` (times the usual speed).
+
+        One value a frame from `overlap` on, of that frame against the one before it. The first frame of a stream
+        has none before it and measures 0.
+        """
+        seen = [self._see(self._length(step), step) for step in _steps(pictures)]
+        seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
+        return self._measured(pictures, seen, overlap)
+
+    def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
+        """As `measure` without overlap, with finer flow and only within the region; follows no objects."""
+        steps = zip(_steps(pictures), _steps(pictures, tallest=2 * WORKING), strict=True)
+        seen = [self._see(self._finer(step, fine, region), step) for step, fine in steps]
+        return self._measured(pictures, seen, 0)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Give what references taught, as arrays; nothing without any."""
+        return {} if self._normal is None else {name: np.array(value) for name, value in vars(self._normal).items()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take up a state that `state` gave."""
+        self._normal = None
+        if state:
+            background, height, usual = (np.array(state[name]) for name in ("background", "height", "usual"))
+            self._normal = Normal(background, float(state["contrast"]), height, usual)
+
+    def _see(self, length: Flow, step: Step) -> Seen:
+        """One frame's measures from the length (h, w) of its flow in pixels."""
+        means, _, boxes = self._means(length, step)
+        odd = means if self._normal is None else means / self._normal.usual[:, None]
+        share = float((length > STILL).mean())
+        return Seen(float(means.max()), float(odd.max()), share, _peaks(means, odd, boxes, step.time))
+
+    def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask, Floats]:
+        """Speed of each window's moving foreground in heights/s, where there is enough of it, and the boxes."""
+        (h, w), normal, moving = length.shape, self._normal, length > STILL
+        if normal is not None:
+            moving &= _foreground(step.after, normal)
+        windows = Windows(h, w, np.full(ROWS, PERSON) if normal is None else normal.height)
+        means, filled = windows.means(length, moving)
+        return means / (h * step.seconds), filled, windows.boxes
+
+    def _length(self, step: Step) -> Flow:
+        """Length (h, w) of the flow in pixels, computed only for the rows in which something changes."""
+        length = np.zeros(step.after.shape, np.float32)
+        rows = np.flatnonzero((cv2.absdiff(step.before, step.after) > CHANGED).sum(axis=1) > 1)
+        if rows.size:
+            band = _span(rows[0], rows[-1] + 1, len(length))
+            length[band] = _flow(self._quick, step.before[band], step.after[band])
+        return length
+
+    def _finer(self, step: Step, fine: Step, region: Box) -> Flow:
+        """As `_length`, from more pixels and with more effort, and 0 outside the region."""
+        (h, w), (tall, wide) = step.after.shape, fine.after.shape
+        x0, y0, x1, y1 = region
+        crop = _span(y0 * tall, y1 * tall, tall), _span(x0 * wide, x1 * wide, wide)
+        large = np.zeros((tall, wide), np.float32)
+        large[crop] = _flow(self._fine, fine.before[crop], fine.after[crop]) * (h / tall)
+        inside = slice(round(y0 * h), round(y1 * h)), slice(round(x0 * w), round(x1 * w))
+        length = np.zeros((h, w), np.float32)
+        length[inside] = cv2.resize(large, (w, h), interpolation=cv2.INTER_AREA)[inside]
+        return length
+
+    def _follow(self, peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
+        """Number the peaks by the object each belongs to: the nearest one seen lately, or a new one."""
+        if not peaks:
+            return peaks
+        found: list[Peak] = []
+        for peak in peaks:
+            free = [old for old in self._followed if 0 < peak.time - old.time <= MEMORY and peak.reaches(old) <= 1]
+            if free:
+                old = min(free, key=peak.reaches)
+                self._followed.remove(old)
+                found.append(replace(peak, track=old.track, sightings=old.sightings + 1))
+            else:
+                self._count += 1
+                found.append(replace(peak, track=self._count))
+        self._followed = found + [old for old in self._followed if 0 < peaks[0].time - old.time <= MEMORY]
+        return tuple(found)
+
+    def _measured(self, pictures: Sequence[Picture], seen: list[Seen], overlap: int) -> Measured:
+        seen = [Seen(), *seen][overlap:] if pictures else []
+        frames = {"speed": tuple(each.speed for each in seen), "moving": tuple(each.moving for each in seen)}
+        if self._normal is not None:
+            frames["ratio"] = tuple(each.odd for each in seen)
+        if len(pictures) < 2:
+            text = f"motion needs two frames and got {len(pictures)}: nothing was compared"
+            return Measured(frames, (_fact("picture", "frames compared", 0.0, text),))
+        return Measured(frames, self._facts(seen))
+
+    def _facts(self, seen: list[Seen]) -> tuple[Fact, ...]:
+        """Tell of lasting fast objects at their peaks, or else of the fastest motion; and how much moves."""
+        share = max(each.moving for each in seen)
+        peaks = sorted((peak for each in seen for peak in each.peaks), key=lambda peak: peak.odd)
+        if not peaks:
+            text = f"nothing moves ({share:.1%} of the picture)"
+            return (_fact("picture", "moving share", share, text, "share of the picture"),)
+        lasting = {peak.track for peak in peaks if peak.sightings > 2}
+        objects = {peak.track: peak for peak in peaks if peak.track in lasting}
+        least = peaks[-1].odd / 2 if self._normal is None else FAST
+        fast = sorted((peak for peak in objects.values() if peak.odd >= least), key=lambda peak: -peak.odd)
+        told = [self._told(peak, f"object {peak.track}", "moves") for peak in fast[:OBJECTS]]
+        told = told or [self._told(replace(peaks[-1], track=0), "the fastest motion", "is")]
+        text = f"up to {share:.1%} of the picture moves at once"
+        return (*told, _fact("picture", "moving share", share, text, "share of the picture"))
+
+    def _told(self, peak: Peak, subject: str, verb: str) -> Fact:
+        time, track = peak.time if math.isfinite(peak.time) else None, str(peak.track) if peak.track else None
+        where = {"region": peak.box, "time": time, "track": track}
+        speed = f"{peak.speed:.2g} picture heights/s"
+        if self._normal is None:
+            return _fact(subject, "speed", peak.speed, f"{subject} {verb} {speed}", "heights/s", **where)
+        text = f"{subject} {verb} {peak.odd:.2g} times the usual speed here ({speed})"
+        return _fact(subject, "speed ratio", peak.odd, text, "times usual", **where)
+
+
+def _fact(subject: str, attribute: str, value: float, text: str, unit: str = "", **where: Any) -> Fact:
+    rounded = float(f"{value:.3g}")
+    return Fact(subject=subject, attribute=attribute, value=rounded, unit=unit, text=text, perceiver="motion", **where)
+
+
+def _gray(picture: Picture, tallest: int) -> Gray:
+    gray = cv2.cvtColor(picture.image, cv2.COLOR_BGR2GRAY)
+    h, w = gray.shape
+    scale = min(1.0, tallest / h)
+    size = max(LEAST, round(w * scale)), max(LEAST, round(h * scale))
+    return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _steps(pictures: Sequence[Picture], tallest: int = WORKING) -> Iterator[Step]:
+    """Each picture after the first with the one before it, at most `tallest` pixels high."""
+    grays = (_gray(picture, tallest) for picture in pictures)
+    for (old, before), (new, after) in pairwise(zip(pictures, grays, strict=True)):
+        same = cv2.resize(before, (after.shape[1], after.shape[0]))
+        yield Step(np.asarray(same, np.uint8), after, _seconds(old, new), new.time)
+
+
+def _seconds(before: Picture, after: Picture) -> float:
+    # Frames that came in a burst or by a broken clock count as half a nominal frame apart at least: a difference
+    # near zero would make any motion infinitely fast.
+    usual = 1.0 / after.fps if math.isfinite(after.fps) and after.fps > 0 else 0.0
+    passed = after.time - before.time
+    if not math.isfinite(passed) or passed <= 0:
+        return usual or UNTIMED
+    return max(passed, usual / 2, 1 / 240)
+
+
+def _flow(flow: cv2.DISOpticalFlow, before: Gray, after: Gray) -> Flow:
+    """Length (h, w) of the flow in pixels."""
+    found = flow.calc(np.ascontiguousarray(before), np.ascontiguousarray(after), NOTHING)
+    return np.asarray(cv2.magnitude(found[..., 0], found[..., 1]), np.float32)
+
+
+def _span(first: float, last: float, length: int) -> slice:
+    # In multiples of 16, to change little from frame to frame; and long enough for the flow's coarse levels, which
+    # see the fast things.
+    top = max(0, min(int(first - 16) // 16 * 16, length - 64))
+    return slice(top, min(length, max(math.ceil((last + 16) / 16) * 16, top + 64)))
+
+
+def _foreground(gray: Gray, normal: Normal) -> Mask:
+    """Find what stands out (h, w) from the background, whatever the light as a whole does."""
+    h, w = gray.shape
+    change = cv2.blur(gray, (3, 3)).astype(np.int16) - cv2.resize(normal.background, (w, h))
+    return np.asarray(np.abs(change - np.int16(np.median(change[::4, ::4]))) > normal.contrast)
+
+
+def _background(frames: list[Gray]) -> Normal:
+    """Learn the background, with nothing known yet of what moves in front of it."""
+    h, w = frames[0].shape
+    some = np.stack([cv2.blur(cv2.resize(frame, (w, h)), (3, 3)) for frame in frames[:: len(frames) // 100 + 1]])
+    background = np.median(some, axis=0).astype(np.uint8)
+    noise = 1.4826 * float(np.median([cv2.absdiff(frame, background)[::4, ::4] for frame in some]))
+    return Normal(background, float(np.clip(5 * noise, 12, 40)), np.full(ROWS, PERSON), np.full(ROWS, SLOWEST))
+
+
+def _blobs(mask: Mask) -> list[tuple[float, float]]:
+    """Row of the centre and height, in picture heights, of each thing that the picture's edge does not cut."""
+    h, w = mask.shape
+    _, _, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    x, y, wide, tall, area = stats[1:].T
+    whole = (x > 0) & (y > 0) & (x + wide < w) & (y + tall < h) & (area > SPECK * h * w)
+    return list(zip((centres[1:, 1][whole] / h).tolist(), (tall[whole] / h).tolist(), strict=True))
+
+
+def _heights(blobs: list[tuple[float, float]]) -> Floats:
+    """Height (ROWS,) of things by a robust line over the rows where they are; the prior if there are too few."""
+    if len(blobs) < 20:
+        return np.full(ROWS, PERSON)
+    row, tall = np.array(blobs[:: len(blobs) // 500 + 1]).T
+    first, last = np.quantile(row, [0.05, 0.95])
+    slope, level = siegelslopes(tall, row) if last - first > 0.05 else (0.0, np.median(tall))
+    rows = np.clip((np.arange(ROWS) + 0.5) / ROWS, first, last)
+    return np.asarray(np.clip(level + slope * rows, 0.05, 0.5))
+
+
+def _usual(speeds: Floats, height: Floats) -> Floats:
+    """Usual speed (ROWS,) from the speeds (frames, ROWS) of references: the median of the rows around."""
+    own = speeds / height  # so that rows in which little moved borrow from the others in perspective
+    known = own[np.isfinite(own)]
+    usual = np.full(ROWS, np.median(known) if known.size else 0.0)
+    for row in range(ROWS):
+        near = own[:, max(0, row - 3) : row + 4]
+        near = near[np.isfinite(near)]
+        if near.size >= 20:
+            usual[row] = np.median(near)
+    return np.asarray(np.maximum(gaussian_filter1d(usual, 2, mode="nearest") * height, SLOWEST))
+
+
+def _peaks(means: Floats, odd: Floats, boxes: Floats, time: float) -> tuple[Peak, ...]:
+    """Find the oddest things, oddest first: a thing's windows hang together. Boxes are (ROWS, columns, 4)."""
+    left, middle = odd.copy(), (boxes[..., :2] + boxes[..., 2:]) / 2
+    found: list[Peak] = []
+    while len(found) < OBJECTS and left.max() > 0:
+        at = np.unravel_index(left.argmax(), left.shape)
+        _, parts = cv2.connectedComponents((left >= SAME * left[at]).astype(np.uint8))
+        own = parts == parts[at]
+        x0, y0 = np.minimum(boxes[at][:2], middle[own].min(axis=0)).tolist()
+        x1, y1 = np.maximum(boxes[at][2:], middle[own].max(axis=0)).tolist()
+        found.append(Peak(float(odd[at]), float(means[at]), (x0, y0, x1, y1), time))
+        apart = (boxes[..., 0] >= x1) | (boxes[..., 2] <= x0) | (boxes[..., 1] >= y1) | (boxes[..., 3] <= y0)
+        left[own | ~apart] = 0
+    return tuple(found)
