@@ -58,7 +58,12 @@ class Inducer(Agent):
     role = "inducer"
 
     async def propose(
-        self, references: Sequence[Reference], normal: str, *, origin: Literal["references", "warm-up"], source: str = ""
+        self,
+        references: Sequence[Reference],
+        normal: str,
+        *,
+        origin: Literal["references", "warm-up"],
+        source: str = "",
     ) -> Proposal:
         """The rules that a batch of references suggests. Without a model the batch should be all of them."""
         provenance = Provenance(

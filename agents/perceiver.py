@@ -60,7 +60,11 @@ class Perceiver(Agent):
             )
             if answer.value is None:
                 return Perception(
-                    member=self.member, model=self.member, parse=answer.parse, note=answer.note, scores=_scores(measurements)
+                    member=self.member,
+                    model=self.member,
+                    parse=answer.parse,
+                    note=answer.note,
+                    scores=_scores(measurements),
                 )
             return Perception(
                 member=self.member,

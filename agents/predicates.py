@@ -48,9 +48,7 @@ def judge(
     values = predicate_values(measurements, perceptions)
     holding, undecided = _holding(rules, values)
     excused = any(r.kind is RuleKind.NORMAL and r.provenance.origin in ("person", "review") for r in holding)
-    against = [
-        rule for rule in rules if rule.kind is RuleKind.ANOMALOUS and rule.predicate and rule not in undecided
-    ]
+    against = [rule for rule in rules if rule.kind is RuleKind.ANOMALOUS and rule.predicate and rule not in undecided]
     if excused:
         against = [rule for rule in against if rule.provenance.origin == "person"]
     strengths = {rule.id: _strength(rule, rule in holding, measurements) for rule in against}

@@ -59,7 +59,14 @@ def _pair(measure: str, values: NDArray[np.float64], provenance: Provenance, sou
     odd = f"{measure} exceeds {limit:.2f} {unit}"
     common = {"threshold": threshold, "source": source, "provenance": provenance}
     return [
-        Rule(id=f"{name}-usual", kind=RuleKind.NORMAL, text=usual, predicate=f"{measure} <= {limit!r}", severity=0, **common),
+        Rule(
+            id=f"{name}-usual",
+            kind=RuleKind.NORMAL,
+            text=usual,
+            predicate=f"{measure} <= {limit!r}",
+            severity=0,
+            **common,
+        ),
         Rule(id=f"{name}-high", kind=RuleKind.ANOMALOUS, text=odd, predicate=f"{measure} > {limit!r}", **common),
     ]
 

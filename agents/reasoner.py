@@ -72,9 +72,7 @@ def question_values(question: Question) -> dict[str, str]:
     }
 
 
-def to_verdict(
-    name: str, model: str, answer: Answer[Any], rules: Sequence[Rule], *, round_: int = 0
-) -> Verdict:
+def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule], *, round_: int = 0) -> Verdict:
     """The verdict that an answer gives; without one, or when it contradicts itself, a typed non-answer."""
     judged = answer.value
     if judged is None:

@@ -137,5 +137,3 @@ def _region(perceptions: Sequence[Perception]) -> Box:
     x0, y0, x1, y1 = best.region
     dx, dy = (x1 - x0) / 2, (y1 - y0) / 2
     return (max(0.0, x0 - dx), max(0.0, y0 - dy), min(1.0, x1 + dx), min(1.0, y1 + dy))
-
-

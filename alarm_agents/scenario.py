@@ -22,9 +22,7 @@ from alarm_agents.yamlfile import explain, read_yaml
 EMBEDDED = "embedded"
 Point = tuple[float, float]
 
-CONDITION_NAMES = (
-    "zones facts label p_anomaly severity decision uncertainty round models notes measures motion captions caption".split()
-)
+CONDITION_NAMES = "zones facts label p_anomaly severity decision uncertainty round models notes measures motion captions caption".split()
 """What a `when` may speak of; `alarm_agents.graphs.state.condition_values` fills them in."""
 
 
@@ -245,7 +243,6 @@ class Scenario(Block):
             f"promise.{key}" for key in ("false_alarms_per_day", "max_missed") if getattr(promise, key) is not None
         ]
         return (*found, *(["when_models_fail: hold"] if self.when_models_fail == "hold" else []))
-
 
 
 def library() -> dict[str, Path]:

@@ -34,9 +34,7 @@ Router = Callable[..., Next]
 
 DEFAULT_NODES: dict[str, Callable[..., Awaitable[Any]]] = {
     name: getattr(nodes, name)
-    for name in (
-        "gate perceive recall reason uncertainty reflect enqueue hand_off self_check conclude".split()
-    )
+    for name in ("gate perceive recall reason uncertainty reflect enqueue hand_off self_check conclude".split())
 }
 
 

@@ -25,7 +25,9 @@ def png(builder: MonitorGraph, path: Path) -> None:
     if program is None:
         raise ConfigurationError(f"{PROGRAM} is not to be found", remedy=f"pip install {PROGRAM}, or use --mermaid")
     try:
-        subprocess.run([program, "-Tpng", "-o", str(path)], input=_dot(builder), text=True, check=True, capture_output=True)
+        subprocess.run(
+            [program, "-Tpng", "-o", str(path)], input=_dot(builder), text=True, check=True, capture_output=True
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         raise ConfigurationError("the picture cannot be written", where=str(path), remedy="check the folder") from error
 

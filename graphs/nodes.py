@@ -167,7 +167,9 @@ def _detector_only(failed: list[Verdict], question: Question) -> list[Verdict]:
     if all(verdict.model == "embedded" for verdict in failed):
         return []
     verdict = judge("embedded", question.rules, question.measurements, question.perceptions)
-    return [verdict.model_copy(update={"rationale": f"no model answered ({names}); by rules alone: {verdict.rationale}"})]
+    return [
+        verdict.model_copy(update={"rationale": f"no model answered ({names}); by rules alone: {verdict.rationale}"})
+    ]
 
 
 def _audited(case: str, rate: float) -> bool:

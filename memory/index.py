@@ -43,7 +43,9 @@ class VectorIndex:
             store = self._collection(collection)
             marks = {key: hashlib.sha256(text.encode()).hexdigest()[:16] for key, text in texts.items()}
             held = store.get(include=["metadatas"])
-            known = {key: meta.get("mark") for key, meta in zip(held["ids"], held["metadatas"] or [], strict=True) if meta}
+            known = {
+                key: meta.get("mark") for key, meta in zip(held["ids"], held["metadatas"] or [], strict=True) if meta
+            }
             gone = [key for key in held["ids"] if key not in texts]
             new = [key for key in texts if known.get(key) != marks[key]]
             for batch in _batches(gone):

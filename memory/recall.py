@@ -80,7 +80,9 @@ class Memory:
 
 def description(case: Case) -> str:
     """What was seen in a case, in words: what retrieval compares."""
-    return seen(tuple(fact.text for p in case.perceptions for fact in p.facts), tuple(p.caption for p in case.perceptions))
+    return seen(
+        tuple(fact.text for p in case.perceptions for fact in p.facts), tuple(p.caption for p in case.perceptions)
+    )
 
 
 def seen(facts: tuple[str, ...], captions: tuple[str, ...]) -> str:

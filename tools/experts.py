@@ -17,7 +17,9 @@ NAMES = ("motion", "captions")
 
 def experts_for(kind: str, states: Mapping[str, Mapping[str, NDArray[Any]]] | None = None) -> dict[str, Expert[Any]]:
     """Fresh experts for sources of `frames` or `captions`, by name, with what they learned before, if anything."""
-    experts: dict[str, Expert[Any]] = {"motion": Motion()} if kind == "frames" else {"captions": Novelty(default_embedder())}
+    experts: dict[str, Expert[Any]] = (
+        {"motion": Motion()} if kind == "frames" else {"captions": Novelty(default_embedder())}
+    )
     for name, expert in experts.items():
         if states and name in states:
             expert.restore(states[name])

@@ -134,7 +134,6 @@ class Motion:
         self._normal: Normal | None = None
         self._quick = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._quick.setFinestScale(1)
-        self._fine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self.begin()
 
     @property
@@ -179,8 +178,10 @@ class Motion:
 
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
         """As `measure` without overlap, with finer flow and only within the region; follows no objects."""
+        # OpenCV's flow object keeps buffers between calls, and several second looks run at once.
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         steps = zip(_steps(pictures), _steps(pictures, tallest=2 * WORKING), strict=True)
-        seen = [self._see(self._finer(step, fine, region), step) for step, fine in steps]
+        seen = [self._see(_finer(flow, step, fine, region), step) for step, fine in steps]
         return self._measured(pictures, seen, 0)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -217,18 +218,6 @@ class Motion:
         if rows.size:
             band = _span(rows[0], rows[-1] + 1, len(length))
             length[band] = _flow(self._quick, step.before[band], step.after[band])
-        return length
-
-    def _finer(self, step: Step, fine: Step, region: Box) -> Flow:
-        """As `_length`, from more pixels and with more effort, and 0 outside the region."""
-        (h, w), (tall, wide) = step.after.shape, fine.after.shape
-        x0, y0, x1, y1 = region
-        crop = _span(y0 * tall, y1 * tall, tall), _span(x0 * wide, x1 * wide, wide)
-        large = np.zeros((tall, wide), np.float32)
-        large[crop] = _flow(self._fine, fine.before[crop], fine.after[crop]) * (h / tall)
-        inside = slice(round(y0 * h), round(y1 * h)), slice(round(x0 * w), round(x1 * w))
-        length = np.zeros((h, w), np.float32)
-        length[inside] = cv2.resize(large, (w, h), interpolation=cv2.INTER_AREA)[inside]
         return length
 
     def _follow(self, peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
@@ -319,6 +308,19 @@ def _flow(flow: cv2.DISOpticalFlow, before: Gray, after: Gray) -> Flow:
     """Length (h, w) of the flow in pixels."""
     found = flow.calc(np.ascontiguousarray(before), np.ascontiguousarray(after), NOTHING)
     return np.asarray(cv2.magnitude(found[..., 0], found[..., 1]), np.float32)
+
+
+def _finer(flow: cv2.DISOpticalFlow, step: Step, fine: Step, region: Box) -> Flow:
+    """As `Motion._length`, from more pixels and with more effort, and 0 outside the region."""
+    (h, w), (tall, wide) = step.after.shape, fine.after.shape
+    x0, y0, x1, y1 = region
+    crop = _span(y0 * tall, y1 * tall, tall), _span(x0 * wide, x1 * wide, wide)
+    large = np.zeros((tall, wide), np.float32)
+    large[crop] = _flow(flow, fine.before[crop], fine.after[crop]) * (h / tall)
+    inside = slice(round(y0 * h), round(y1 * h)), slice(round(x0 * w), round(x1 * w))
+    length = np.zeros((h, w), np.float32)
+    length[inside] = cv2.resize(large, (w, h), interpolation=cv2.INTER_AREA)[inside]
+    return length
 
 
 def _span(first: float, last: float, length: int) -> slice:

@@ -19,7 +19,8 @@ from alarm_agents.workspace import Workspace
 T = TypeVar("T")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document (JSON lines for streams) on stdout.")]
 ScenarioOption = Annotated[
-    str, typer.Option("--scenario", "-s", help="A scenario's name in the library, or the path of its YAML or Python file.")
+    str,
+    typer.Option("--scenario", "-s", help="A scenario's name in the library, or the path of its YAML or Python file."),
 ]
 
 app = typer.Typer(

@@ -20,7 +20,9 @@ ScenarioArgument = Annotated[str, typer.Argument(help="A library name, a YAML fi
 
 
 @commands.command(epilog="Examples: `alarm graph new my.yaml` · `alarm graph new my.py`")
-def new(path: Annotated[Path, typer.Argument(help="The file to write: .yaml, or .py to build the graph in Python.")]) -> None:
+def new(
+    path: Annotated[Path, typer.Argument(help="The file to write: .yaml, or .py to build the graph in Python.")],
+) -> None:
     """Write a scenario to start from; refuses to overwrite."""
     if path.exists():
         raise ConfigurationError("the file is there already", where=str(path), remedy="choose another name")

@@ -44,7 +44,9 @@ def list_models(scenario: ScenarioOption = "generic", json_: JsonOption = False)
         for column in ("name", "backend", "model", "base_url", "agents"):
             table.add_column(column, overflow="fold")
         for row in rows:
-            table.add_row(*(plain(", ".join(value) if isinstance(value, list) else value or "") for value in row.values()))
+            table.add_row(
+                *(plain(", ".join(value) if isinstance(value, list) else value or "") for value in row.values())
+            )
         console.print(table)
     if embedded:
         console.print(plain(f"without a model (experts and rules): {', '.join(embedded)}"))
@@ -63,7 +65,9 @@ def _roles(scenario: Scenario, name: str) -> list[str]:
 
 @tools.command("list")
 def list_tools(
-    scenario: Annotated[str | None, typer.Option("--scenario", "-s", help="Only the tools that this scenario names.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", "-s", help="Only the tools that this scenario names.")
+    ] = None,
     json_: JsonOption = False,
 ) -> None:
     """List tools with their arguments."""
@@ -82,9 +86,7 @@ def list_tools(
     console.print(table)
 
 
-@tools.command(
-    "run", epilog="Example: `alarm tools run zoom --case CASE --arguments '{\"region\": [0, 0, 0.5, 0.5]}'`"
-)
+@tools.command("run", epilog="Example: `alarm tools run zoom --case CASE --arguments '{\"region\": [0, 0, 0.5, 0.5]}'`")
 def run(
     name: Annotated[str, typer.Argument(help="The tool's name, or file.py:function.")],
     arguments: Annotated[str, typer.Option("--arguments", "-a", help="Its arguments as a JSON object.")] = "{}",
@@ -98,7 +100,13 @@ def run(
     found, _ = load_monitor(scenario)
     result = run_traced(workspace, run_tool(workspace, found, name, given, case))
     if json_:
-        emit({"text": result.text, "facts": [fact.model_dump(mode="json") for fact in result.facts], "pictures": len(result.pictures)})
+        emit(
+            {
+                "text": result.text,
+                "facts": [fact.model_dump(mode="json") for fact in result.facts],
+                "pictures": len(result.pictures),
+            }
+        )
         return
     console.print(plain(result.text))
     if result.pictures:
@@ -109,7 +117,9 @@ def _object(text: str) -> dict[str, Any]:
     try:
         given = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigurationError(f"--arguments is not JSON ({error.msg})", remedy='write, for example: {"k": 3}') from error
+        raise ConfigurationError(
+            f"--arguments is not JSON ({error.msg})", remedy='write, for example: {"k": 3}'
+        ) from error
     if not isinstance(given, dict):
         raise ConfigurationError("--arguments must be a JSON object", remedy='write, for example: {"k": 3}')
     return given
@@ -144,9 +154,13 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
             table.add_row(key, plain(value if isinstance(value, str | int) else json.dumps(value)))
     console.print(table)
     if report["no_model"]:
-        console.print("[yellow]No model takes part:[/] experts and rules alone judge. Name models in the scenario to change that.")
+        console.print(
+            "[yellow]No model takes part:[/] experts and rules alone judge. Name models in the scenario to change that."
+        )
     if not references.details:
-        console.print("[yellow]No references:[/] each source's own first seconds set its threshold. `alarm induce` teaches it.")
+        console.print(
+            "[yellow]No references:[/] each source's own first seconds set its threshold. `alarm induce` teaches it."
+        )
 
 
 def _installed(package: str) -> str:
@@ -154,5 +168,3 @@ def _installed(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-

@@ -129,4 +129,3 @@ def _show(case: Case) -> None:
     for anomaly in case.anomalies:
         table.add_row("trace anomaly", plain(anomaly.text))
     console.print(table)
-

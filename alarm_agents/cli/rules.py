@@ -37,7 +37,9 @@ def list_(
     if json_:
         emit({"revision": memory.revision(), "rules": [rule.model_dump(mode="json") for rule in found]})
         return
-    table = Table(title=f"{len(found)} rules of '{memory.scenario}', revision {memory.revision()}", title_justify="left")
+    table = Table(
+        title=f"{len(found)} rules of '{memory.scenario}', revision {memory.revision()}", title_justify="left"
+    )
     for column in ("rule", "kind", "severity", "status", "from", "text"):
         table.add_column(column, overflow="fold")
     for rule in found:
@@ -67,7 +69,9 @@ def add(
     predicate: Annotated[
         str | None, typer.Option(help="A CEL expression that is true when the rule applies; needed without models.")
     ] = None,
-    kind: Annotated[RuleKind, typer.Option(help="Whether it describes what is normal or anomalous.")] = RuleKind.ANOMALOUS,
+    kind: Annotated[
+        RuleKind, typer.Option(help="Whether it describes what is normal or anomalous.")
+    ] = RuleKind.ANOMALOUS,
     severity: Annotated[int, typer.Option(min=0, max=4, help="0 harmless to 4 danger to life.")] = 2,
     json_: JsonOption = False,
 ) -> None:

@@ -33,7 +33,9 @@ def init(
         write_scenario(scenario)
         console.print(plain(f"wrote {scenario}"))
     console.print(plain(f"workspace: {workspace.folder}"))
-    console.print("next: [bold]alarm induce NORMAL_FOOTAGE --scenario scenario.yaml[/], then [bold]alarm watch SOURCE[/]")
+    console.print(
+        "next: [bold]alarm induce NORMAL_FOOTAGE --scenario scenario.yaml[/], then [bold]alarm watch SOURCE[/]"
+    )
 
 
 @app.command(
@@ -77,7 +79,9 @@ def induce(
 
 
 def _show(taught: Taught, scenario: str) -> None:
-    table = Table(title=f"{len(taught.rules)} rules for '{scenario}' from {taught.clips} references", title_justify="left")
+    table = Table(
+        title=f"{len(taught.rules)} rules for '{scenario}' from {taught.clips} references", title_justify="left"
+    )
     for column in ("rule", "kind", "status", "text", "held out", "fired"):
         table.add_column(column)
     for rule in taught.rules:

@@ -18,7 +18,9 @@ commands = typer.Typer(no_args_is_help=True, help="What the agents did, window b
 
 
 @commands.command("list")
-def list_(limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, json_: JsonOption = False) -> None:
+def list_(
+    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 20, json_: JsonOption = False
+) -> None:
     """List the latest traces."""
     store = SpanStore(open_workspace().traces)
     found = store.traces(limit)

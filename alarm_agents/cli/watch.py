@@ -46,7 +46,9 @@ def case_line(case: Case) -> dict[str, Any]:
 
 def incident_line(incident: Incident) -> dict[str, Any]:
     """An incident as one line of JSON output."""
-    kept = incident.model_dump(mode="json", include={"id", "source", "start", "end", "severity", "title", "score", "cases"})
+    kept = incident.model_dump(
+        mode="json", include={"id", "source", "start", "end", "severity", "title", "score", "cases"}
+    )
     return {"type": "incident", **kept}
 
 
@@ -54,7 +56,9 @@ def incident_line(incident: Incident) -> dict[str, Any]:
     epilog="Examples: `alarm watch clip.mp4` · `alarm watch frames/ --scenario walkway` · `alarm watch clip.mp4 --json`"
 )
 def watch(
-    source: Annotated[str, typer.Argument(help="A video file, a folder of frames, a glob of pictures, or captions (CSV).")],
+    source: Annotated[
+        str, typer.Argument(help="A video file, a folder of frames, a glob of pictures, or captions (CSV).")
+    ],
     scenario: ScenarioOption = "generic",
     json_: JsonOption = False,
     everything: Annotated[bool, typer.Option("--all", help="Print the stored cases of an earlier run too.")] = False,
@@ -101,7 +105,10 @@ async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: boo
                 if everything or not watched.known:
                     _print(watched, json_)
     if monitor.finished_before:
-        note("this source has been watched to its end already; nothing is new" + ("" if everything else " (--all prints it)"))
+        note(
+            "this source has been watched to its end already; nothing is new"
+            + ("" if everything else " (--all prints it)")
+        )
     note(f"{cases} cases, {incidents} incidents, {waiting} handed to a person; kept in {workspace.folder}")
     if waiting:
         note("answer them with `alarm review list` and `alarm review resolve CASE --as normal|anomalous|unsure`")

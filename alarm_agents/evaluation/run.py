@@ -150,5 +150,3 @@ def _incident_rows(outcome: Outcome) -> list[list[int]]:
         [row[frame] for key in incident.cases for frame in cases[key].window.frames if frame in row]
         for incident in outcome.incidents
     ]
-
-

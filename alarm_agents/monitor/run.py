@@ -153,7 +153,10 @@ class Monitor:
         assert case.resolution is not None
         with tracing.resume(case.trace_id), tracing.span("resolve", kind="window", **_names(context, case_id)):
             await self._graph.ainvoke(
-                Command(resume=case.resolution.model_dump(mode="json")), thread(case_id), context=context, durability="exit"
+                Command(resume=case.resolution.model_dump(mode="json")),
+                thread(case_id),
+                context=context,
+                durability="exit",
             )
         await self._saver.adelete_thread(case_id)
         done = self.workspace.cases.get(case_id).model_copy(update={"incident": case.incident})

@@ -41,7 +41,11 @@ class Stage:
     """One pass over one source."""
 
     def __init__(
-        self, media: Media, settings: SourceSettings, experts: Mapping[str, Expert[Any]], smoothing: Smoothing = "causal"
+        self,
+        media: Media,
+        settings: SourceSettings,
+        experts: Mapping[str, Expert[Any]],
+        smoothing: Smoothing = "causal",
     ) -> None:
         self._media, self._settings, self._experts, self._smoothing = media, settings, experts, smoothing
 

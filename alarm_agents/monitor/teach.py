@@ -73,7 +73,9 @@ def draw(medias: Sequence[Media], scenario: Scenario, frames: int | None, seed: 
     if frames is None:
         total = sum(1 for media in medias for _ in _windows(media, scenario))
         every = max(1, -(-total // MOST_WINDOWS))
-        found = [clip for place, clip in enumerate(c for m in medias for c in _windows(m, scenario)) if place % every == 0]
+        found = [
+            clip for place, clip in enumerate(c for m in medias for c in _windows(m, scenario)) if place % every == 0
+        ]
     else:
         found = _drawn(medias, frames, seed)
     if not found:

@@ -43,9 +43,7 @@ class Media:
         """The window's own frames as they were measured, from memory or read again."""
         with self._lock:
             kept = self._recent.get(window.id)
-        return list(kept) if kept is not None else self.source.read(
-            window.first, window.last, max_side=self._max_side
-        )
+        return list(kept) if kept is not None else self.source.read(window.first, window.last, max_side=self._max_side)
 
     def captions(self, window: Window) -> tuple[str, ...]:
         """The recorded captions of the window (empty for a source of pictures)."""

@@ -141,7 +141,9 @@ def open_database(path: Path) -> Engine:
                 connection.execute(insert(schema).values(version=VERSION))
     except SQLAlchemyError as error:
         raise WorkspaceError(
-            "the database cannot be opened", where=str(path), remedy="check that the folder is writable and the file whole"
+            "the database cannot be opened",
+            where=str(path),
+            remedy="check that the folder is writable and the file whole",
         ) from error
     if found is not None and found > VERSION:
         raise WorkspaceError(

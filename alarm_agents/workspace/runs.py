@@ -57,7 +57,15 @@ class RunStore:
         self._engine = engine
 
     def start(
-        self, scenario: Scenario, *, namespace: str, source: str, path: str, fingerprint: str, references: str, revision: int
+        self,
+        scenario: Scenario,
+        *,
+        namespace: str,
+        source: str,
+        path: str,
+        fingerprint: str,
+        references: str,
+        revision: int,
     ) -> Run:
         """The run to go on with: an earlier one of the same inputs, or a new one."""
         base = _hash(namespace, fingerprint, scenario.digest, references)

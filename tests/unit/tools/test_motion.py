@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +25,7 @@ CYCLIST: Thing = (0.3, 0.7, QUICK)
 def texture(h: int, w: int, seed: int) -> NDArray[np.uint8]:
     noise = np.random.default_rng(seed).uniform(0, 255, (h, w)).astype(np.float32)
     soft = np.asarray(cv2.GaussianBlur(noise, (0, 0), 3))
-    return (40 + 175 * (soft - soft.min()) / np.ptp(soft)).astype(np.uint8)
+    return np.asarray(40 + 175 * (soft - soft.min()) / np.ptp(soft), np.uint8)
 
 
 def scene(things: list[Thing], frames: int, height: int = 240, start: float = 0.0) -> list[Picture]:
@@ -123,7 +124,8 @@ def test_a_change_of_light_leaves_the_ratio_alone(motion: Motion) -> None:
 
 
 def test_state_brings_back_what_was_learned(motion: Motion, tmp_path: Path) -> None:
-    np.savez(tmp_path / "motion.npz", **motion.state())
+    learned: dict[str, Any] = motion.state()
+    np.savez(tmp_path / "motion.npz", **learned)
     other = Motion()
     with np.load(tmp_path / "motion.npz") as state:
         other.restore(state)
@@ -162,6 +164,14 @@ def test_looking_again_agrees_on_what_is_fast(motion: Motion) -> None:
     region = around.facts[0].region
     assert region is not None
     assert region[1] > 0.5
+
+
+def test_looking_again_sees_nothing_beyond_the_region(motion: Motion) -> None:
+    pictures = scene([CYCLIST], 6, height=480)
+    boxes: list[Box] = [(0.0, 0.0, 1.0, 0.775), (0.0, 0.775, 1.0, 1.0), (0.0, 0.0, 1.0, 1.0)]
+    above, below, whole = (np.median(motion.look_again(pictures, box).frames["moving"]) for box in boxes)
+    assert min(above, below) > 0
+    assert above + below == pytest.approx(whole, rel=0.15)
 
 
 def test_looking_again_leaves_the_followed_objects_alone(motion: Motion) -> None:
