@@ -72,7 +72,7 @@ class Agent:
             yield span
 
     async def ask(
-        self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), *, model: Model, **values: str
+        self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), /, *, model: Model, **values: str
     ) -> Answer[T]:
         """The model's answer to the prompt, typed when it is none; never raises for what a model does."""
         answer = await model.ask(self.prompt.messages(pictures, **values), schema)

@@ -1,4 +1,7 @@
-"""The perceiver: turns a window into facts and a caption (AnomalyRuler's visual perception, ALARM's data comprehension)."""
+"""The perceiver: turns a window into facts and a caption.
+
+After AnomalyRuler's visual perception and ALARM's data comprehension.
+"""
 
 from __future__ import annotations
 

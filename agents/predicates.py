@@ -123,7 +123,7 @@ def _series(threshold: Threshold, measurements: Sequence[Measurement]) -> tuple[
 
 
 def _lowest(normal: Sequence[Rule], measurements: Sequence[Measurement]) -> float:
-    """p of a window that only rules of normality cover: their graded thresholds, else 0.0."""
+    """The p of a window that only rules of normality cover: their graded thresholds, else 0.0."""
     return max((_strength(rule, False, measurements) for rule in normal if rule.threshold), default=0.0)
 
 

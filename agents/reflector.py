@@ -73,7 +73,7 @@ class Reflector(Agent):
         """
         measurements, facts = list(question.measurements), ()
         for place, first in enumerate(measurements):
-            expert = work.experts.get(first.expert)
+            expert: object = work.experts.get(first.expert)
             if work.media.kind != "frames" or not isinstance(expert, LooksAgain):
                 continue
             with tracing.span(first.expert, kind="tool", **{"gen_ai.tool.name": first.expert}):
@@ -103,7 +103,7 @@ class Reflector(Agent):
         closer = await toolbox.try_run("zoom", {"region": region, "frames": max(1, limits.max)})
         measured = await toolbox.try_run("motion", {"region": region})
         said = "\n".join(f"- {v.member}: {v.label.value}, p {v.p_anomaly}: {v.rationale}" for v in verdicts)
-        answer = await self.ask(
+        answer: Answer[Any] = await self.ask(
             Reconsidered,
             [picture_block(picture.image, limits.max_side) for picture in closer.pictures],
             model=self.model,

@@ -22,7 +22,10 @@ from alarm_agents.yamlfile import explain, read_yaml
 EMBEDDED = "embedded"
 Point = tuple[float, float]
 
-CONDITION_NAMES = "zones facts label p_anomaly severity decision uncertainty round models notes measures motion captions caption".split()
+CONDITION_NAMES = (
+    *("zones", "facts", "label", "p_anomaly", "severity", "decision", "uncertainty", "round", "models", "notes"),
+    *("measures", "motion", "captions", "caption"),
+)
 """What a `when` may speak of; `alarm_agents.graphs.state.condition_values` fills them in."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp
@@ -31,10 +31,22 @@ Compiled = CompiledStateGraph[MonitorState, Context, MonitorState, MonitorState]
 Condition = str | Callable[[MonitorState], bool]
 Next = str | list[Send]
 Router = Callable[..., Next]
+PathMap = dict[Hashable, str] | list[str] | None
 
 DEFAULT_NODES: dict[str, Callable[..., Awaitable[Any]]] = {
-    name: getattr(nodes, name)
-    for name in ("gate perceive recall reason uncertainty reflect enqueue hand_off self_check conclude".split())
+    function.__name__: function
+    for function in (
+        nodes.gate,
+        nodes.perceive,
+        nodes.recall,
+        nodes.reason,
+        nodes.uncertainty,
+        nodes.reflect,
+        nodes.enqueue,
+        nodes.hand_off,
+        nodes.self_check,
+        nodes.conclude,
+    )
 }
 
 
@@ -71,7 +83,7 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         self.scenario = scenario
         self._functions: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}
         self._edges: dict[str, list[tuple[str, Condition | None]]] = {}
-        self._routers: dict[str, tuple[Router, Mapping[Hashable, str] | Sequence[str] | None]] = {}
+        self._routers: dict[str, tuple[Router, PathMap]] = {}
         self._defaults: dict[str, tuple[Router | str, Sequence[str]]] = {
             "gate": (functools.partial(after_gate, members=_members(scenario)), ["perceive", "self_check"]),
             "perceive": ("recall", ["recall"]),
@@ -150,7 +162,7 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
             plain.add_conditional_edges(source, *self._routers[source])
             return
         reachable = dict.fromkeys([*(target for target, _ in edges), *targets])
-        path_map = {name: name for name in reachable} if targets else None
+        path_map: PathMap = {name: name for name in reachable} if targets else None
         plain.add_conditional_edges(source, _router(source, edges, default), path_map)
 
     def _check(self) -> None:

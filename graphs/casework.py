@@ -144,7 +144,7 @@ def _title(label: Label, state: MonitorState) -> str:
 def _explanation(verdicts: Sequence[Verdict], state: MonitorState) -> str:
     """Why, in words: the members' rationales, the decision, and that no model took part where none did."""
     reasons = [f"{verdict.member}: {verdict.rationale}" for verdict in verdicts if verdict.rationale]
-    answered = [*state.get("perceptions", {}).values(), *state.get("verdicts", {}).values()]
+    answered: list[Perception | Verdict] = [*state.get("perceptions", {}).values(), *state.get("verdicts", {}).values()]
     if all(one.model in NOT_MODELS or one.parse is Parse.EMBEDDED for one in answered):
         reasons.append("No model took part: experts and rules alone judged this")
     return ". ".join([*reasons, state["uncertainty"].reason])

@@ -38,7 +38,8 @@ def _dot(builder: MonitorGraph) -> str:
     lines = [
         "digraph monitor {",
         'bgcolor="white"; rankdir=TB; nodesep=0.35; ranksep=0.4;',
-        'node [shape=box, style="rounded,filled", fillcolor="#e8eefc", color="#4a67b0", fontname="Arimo", fontsize=12];',
+        'node [shape=box, style="rounded,filled", fillcolor="#e8eefc", color="#4a67b0"];',
+        'node [fontname="Arimo", fontsize=12];',
         'edge [color="#555555", fontname="Arimo", fontsize=10];',
     ]
     for name in graph.nodes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import FunctionType
 
 from langgraph.graph import StateGraph
 
@@ -34,6 +35,8 @@ def load_monitor(name_or_path: str | Path) -> tuple[Scenario, MonitorGraph]:
         return scenario, build_monitor(scenario)
     base = path.resolve().parent
     factory = load_object(f"{path.name}:{FACTORY}", base, str(path))
+    if not isinstance(factory, FunctionType):
+        raise ScenarioError(f"{FACTORY} must be a function of the scenario", where=str(path))
     beside = path.with_suffix(".yaml")
     named = factory.__globals__.get("SCENARIO", str(beside) if beside.exists() else "generic")
     scenario = load_scenario(base / named if (base / named).exists() else named)

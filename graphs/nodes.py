@@ -14,7 +14,7 @@ from alarm_agents.agents.predicates import judge
 from alarm_agents.agents.reasoner import Question
 from alarm_agents.graphs.casework import assemble
 from alarm_agents.graphs.context import Context
-from alarm_agents.graphs.state import MonitorState, PerceiveTask, facts, latest, rounds
+from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
 from alarm_agents.memory.recall import seen
 from alarm_agents.observability import tracing
 from alarm_agents.observability.detection import check
@@ -120,7 +120,7 @@ async def hand_off(state: MonitorState, runtime: Runtime[Context]) -> Update:
     return {"resolution": Resolution.model_validate(answer)}
 
 
-async def self_check(state: MonitorState, runtime: Runtime[Context]) -> Update:
+async def self_check(_: MonitorState, runtime: Runtime[Context]) -> Update:
     """What this run's own trace shows to be wrong with the agents; fed in process, as the trace is unfinished."""
     found = check(
         tracing.finished(tracing.current_trace_id()), max_reflections=runtime.context.scenario.graph.max_reflections

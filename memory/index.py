@@ -77,8 +77,9 @@ class VectorIndex:
     def _open(self) -> ClientAPI:
         if self._client is None:
             import chromadb  # takes a second to import, and many runs never query
+            from chromadb.config import Settings
 
-            settings = chromadb.Settings(anonymized_telemetry=False)
+            settings = Settings(anonymized_telemetry=False)
             url = os.environ.get(URL_VARIABLE)
             if url:
                 host, _, port = url.removeprefix("http://").rstrip("/").partition(":")

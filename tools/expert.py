@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alarm_agents.sources.picture import Picture
 from alarm_agents.types import Box, Fact
 
-Frame = TypeVar("Frame", contravariant=True)
+Frame_contra = TypeVar("Frame_contra", contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Measured:
     facts: tuple[Fact, ...]
 
 
-class Expert(Protocol[Frame]):
-    """Measures one stream in order. `Frame` is what the source yields: a `Picture` or a `Caption`."""
+class Expert(Protocol[Frame_contra]):
+    """Measures one stream in order. `Frame_contra` is what the source yields: a `Picture` or a `Caption`."""
 
     name: str
 
@@ -32,7 +32,7 @@ class Expert(Protocol[Frame]):
         """The measure that the expert stands by as its anomaly score: absolute, finite, higher is odder."""
         ...
 
-    def fit(self, references: Sequence[Sequence[Frame]]) -> None:
+    def fit(self, references: Sequence[Sequence[Frame_contra]]) -> None:
         """Learn normal from short runs of consecutive frames."""
         ...
 
@@ -40,7 +40,7 @@ class Expert(Protocol[Frame]):
         """Forget what is remembered from window to window: a new stream starts."""
         ...
 
-    def measure(self, frames: Sequence[Frame], overlap: int) -> Measured:
+    def measure(self, frames: Sequence[Frame_contra], overlap: int) -> Measured:
         """Measure consecutive frames; the first `overlap` were measured with the previous window already."""
         ...
 

@@ -27,7 +27,7 @@ def test(
     found = load_suite(suite)
     workspace = open_workspace()
     with notes.status("opening") as status:
-        work = run_suite(workspace, found, suite, seed=seed, progress=lambda text: status.update(text))
+        work = run_suite(workspace, found, suite, seed=seed, progress=status.update)
         result = run_traced(workspace, work)
     if json_:
         emit(result)

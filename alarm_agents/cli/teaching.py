@@ -59,9 +59,7 @@ def induce(
         raise ConfigurationError("no source of normal data was named")
     announce(found)
     with notes.status("opening") as status:
-        work = teach(
-            workspace, found, models, paths, frames=frames, seed=seed, progress=lambda text: status.update(text)
-        )
+        work = teach(workspace, found, models, paths, frames=frames, seed=seed, progress=status.update)
         taught = run_traced(workspace, work)
     for failure in taught.failures:
         note(failure, "yellow")

@@ -112,8 +112,8 @@ class Monitor:
         )
         self.finished_before = run.finished
         if run.finished:
-            for known in self._known(run):
-                yield known
+            for earlier in self._known(run):
+                yield earlier
             return
         context = self._context(run, media, references)
         incident: Incident | None = None
@@ -271,7 +271,7 @@ class Monitor:
         await self._saver.adelete_thread(case_id)
         with tracing.span(f"window {window.start:.1f} s", kind="window", **_names(context, case_id)):
             trace = (tracing.current_trace_id(), tracing.current_span_id())
-            state = {"case": case_id, "window": window, "measurements": measurements, "trace": trace}
+            state: MonitorState = {"case": case_id, "window": window, "measurements": measurements, "trace": trace}
             await self._graph.ainvoke(state, thread(case_id), context=context, durability="exit")
             case = self.workspace.cases.get(case_id)
             tracing.set(**{"alarm.label": case.label.value, "alarm.decision": case.decision.value})

@@ -72,8 +72,9 @@ class Stage:
         """The whole source is measured first: what comes after a frame counts as much as what came before it."""
         windows: list[Window] = []
         series: Mapping[str, _Series] = {}
-        for window, series in self._measure(lambda _, __, values: list(values)):
+        for window, measured in self._measure(lambda _, __, values: list(values)):
             windows.append(window)
+            series = measured
         for kept in series.values():
             for name, values in kept.values.items():
                 smoothed = offline(list(values.values()), self._media.kind, windows[0].fps)

@@ -12,7 +12,7 @@ TINY = 1e-9
 
 
 def graded(value: float, threshold: Threshold) -> float:
-    """p of an anomaly for a measured value: a logistic curve in the logarithm of the value, in [0, 1].
+    """The p of an anomaly for a measured value: a logistic curve in the logarithm of the value, in [0, 1].
 
     p is `AT_TYPICAL` at the references' typical value and 0.5 at their limit, and strictly increasing between
     0 and infinity, so that p ranks windows as the measure does. It is a graded threshold, not a frequency:
