@@ -1,1 +1,5 @@
-"""The four agents: perceiver, inducer, reasoner, reflector."""
+"""The four agents: perceiver, inducer, reasoner, reflector; and what a scenario's own agent starts from."""
+
+from alarm_agents.agents.base import Agent, Prompt
+
+__all__ = ["Agent", "Prompt"]

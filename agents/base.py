@@ -14,6 +14,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from opentelemetry.trace import Span
 from pydantic import BaseModel
 
+from alarm_agents.errors import ConfigurationError
 from alarm_agents.models import Answer, Model, delimit
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import EMBEDDED
@@ -53,10 +54,11 @@ class Agent:
 
     role: str
 
-    def __init__(self, model: Model | None = None) -> None:
+    def __init__(self, model: Model | None = None, prompt: Prompt | None = None) -> None:
+        """The prompt is that of the role's own file unless another is given."""
         self.model = model
         self.member = model.name if model else EMBEDDED
-        self.prompt = load_prompt(self.role)
+        self.prompt = prompt or load_prompt(self.role)
 
     @contextmanager
     def working(self, **attributes: str | int) -> Iterator[Span]:
@@ -71,11 +73,14 @@ class Agent:
         with tracing.span(f"{self.role} {self.member}", kind="agent", **named) as span:
             yield span
 
-    async def ask(
-        self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), /, *, model: Model, **values: str
-    ) -> Answer[T]:
-        """The model's answer to the prompt, typed when it is none; never raises for what a model does."""
-        answer = await model.ask(self.prompt.messages(pictures, **values), schema)
+    async def ask(self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), **values: str) -> Answer[T]:
+        """The model's answer to the prompt, typed when it is none; never raises for what a model does.
+
+        Raises `ConfigurationError` when this member has no model.
+        """
+        if self.model is None:
+            raise ConfigurationError(f"the {self.role} is asked for words and has no model")
+        answer = await self.model.ask(self.prompt.messages(pictures, **values), schema)
         tracing.set(**{"alarm.parse": answer.parse.value})
         return answer
 

@@ -79,7 +79,7 @@ class Inducer(Agent):
                 series = [reference.measurements for reference in references]
                 return Proposal(tuple(quantile_rules(series, provenance, source)), Parse.EMBEDDED)
             seen = "\n".join(seen_text(reference.perceptions) for reference in references)
-            answer = await self.ask(Proposed, model=self.model, normal=normal or "(not described)", seen=seen)
+            answer = await self.ask(Proposed, normal=normal or "(not described)", seen=seen)
             if answer.value is None:
                 return Proposal((), answer.parse, answer.note)
             rules = tuple(_rule(found, provenance, source) for found in answer.value.rules)

@@ -55,7 +55,6 @@ class Perceiver(Agent):
             answer = await self.ask(
                 Seen,
                 [picture_block(picture.image, limits.max_side) for picture in pictures],
-                model=self.model,
                 normal=scenario.normal or "(not described)",
                 zones=", ".join(scenario.source.zones) or "(none)",
                 times=", ".join(f"{picture.time:.2f} s" for picture in pictures),

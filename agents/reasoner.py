@@ -53,9 +53,8 @@ class Reasoner(Agent):
         return list(await asyncio.gather(*(self._sample(name, question) for name in names)))
 
     async def _sample(self, name: str, question: Question) -> Verdict:
-        assert self.model is not None
         with self.working(**{"alarm.sample": name}) as span:
-            answer = await self.ask(Judged, model=self.model, **question_values(question))
+            answer = await self.ask(Judged, **question_values(question))
             verdict = to_verdict(name, self.member, answer, question.rules)
             span.set_attribute("alarm.unknown_rules", len(verdict.unknown_rules))
             return verdict

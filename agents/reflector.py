@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from alarm_agents.agents.base import Agent
 from alarm_agents.agents.predicates import judge
 from alarm_agents.agents.reasoner import Judged, Question, question_values, to_verdict
-from alarm_agents.models import delimit, picture_block
+from alarm_agents.models import Answer, delimit, picture_block
 from alarm_agents.observability import tracing
 from alarm_agents.tools.expert import LooksAgain
 from alarm_agents.tools.registry import Toolbox
@@ -71,7 +71,8 @@ class Reflector(Agent):
 
         Each frame's value is the mean of both looks: the second one does not outvote the first.
         """
-        measurements, facts = list(question.measurements), ()
+        measurements = list(question.measurements)
+        facts: tuple[Fact, ...] = ()
         for place, first in enumerate(measurements):
             expert: object = work.experts.get(first.expert)
             if work.media.kind != "frames" or not isinstance(expert, LooksAgain):
@@ -106,7 +107,6 @@ class Reflector(Agent):
         answer: Answer[Any] = await self.ask(
             Reconsidered,
             [picture_block(picture.image, limits.max_side) for picture in closer.pictures],
-            model=self.model,
             verdicts=delimit(said, "verdicts"),
             measured=delimit(measured.text, "measured"),
             region=", ".join(f"{edge:.2f}" for edge in region),

@@ -6,9 +6,10 @@ is false. YAML and Python go through the same builder, so both compile to the sa
 
 from __future__ import annotations
 
-import functools
+import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+import itertools
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp
@@ -18,13 +19,14 @@ from langgraph.runtime import Runtime
 from langgraph.types import Send
 
 from alarm_agents import expressions
-from alarm_agents.errors import ConfigurationError, ExpressionError
+from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs import nodes
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, condition_values
 from alarm_agents.observability import tracing
 from alarm_agents.plugins import load_object
 from alarm_agents.scenario import CONDITION_NAMES, Scenario
+from alarm_agents.tools.work import working_on
 from alarm_agents.types import Decision, TraceAnomaly
 
 Compiled = CompiledStateGraph[MonitorState, Context, MonitorState, MonitorState]
@@ -50,12 +52,12 @@ DEFAULT_NODES: dict[str, Callable[..., Awaitable[Any]]] = {
 }
 
 
-def after_gate(state: MonitorState, members: Sequence[str]) -> Next:
+def after_gate(state: MonitorState) -> Next:
     """Past the gate each perceiver is sent the window; a closed gate ends the work."""
     if state.get("closed"):
         return "self_check"
     task = {"window": state["window"], "measurements": state["measurements"]}
-    return [Send("perceive", {**task, "member": member}) for member in members]
+    return [Send("perceive", {**task, "member": member}) for member in state["members"]]
 
 
 def after_uncertainty(state: MonitorState) -> Next:
@@ -83,19 +85,20 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         self.scenario = scenario
         self._functions: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {}
         self._edges: dict[str, list[tuple[str, Condition | None]]] = {}
-        self._routers: dict[str, tuple[Router, PathMap]] = {}
-        self._defaults: dict[str, tuple[Router | str, Sequence[str]]] = {
-            "gate": (functools.partial(after_gate, members=_members(scenario)), ["perceive", "self_check"]),
-            "perceive": ("recall", ["recall"]),
-            "recall": ("reason", ["reason"]),
-            "reason": ("uncertainty", ["uncertainty"]),
+        self._ways: dict[str, tuple[Router | str, PathMap]] = {
+            START: ("gate", None),
+            "gate": (after_gate, ["perceive", "self_check"]),
+            "perceive": ("recall", None),
+            "recall": ("reason", None),
+            "reason": ("uncertainty", None),
             "uncertainty": (after_uncertainty, ["self_check", "reflect", "enqueue"]),
-            "reflect": ("uncertainty", ["uncertainty"]),
-            "enqueue": ("hand_off", ["hand_off"]),
-            "hand_off": ("self_check", ["self_check"]),
+            "reflect": ("uncertainty", None),
+            "enqueue": ("hand_off", None),
+            "hand_off": ("self_check", None),
             "self_check": (after_self_check, ["enqueue", "conclude"]),
-            "conclude": (END, [END]),
+            "conclude": (END, None),
         }
+        """The way on from each node where no edge says otherwise: a node, or a LangGraph path and where it may lead."""
         for name, function in DEFAULT_NODES.items():
             self.add_node(name, function)
 
@@ -130,7 +133,7 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
 
     def add_conditional_edges(self, source: str, path: Any, path_map: Any = None, **_: Any) -> MonitorGraph:
         """LangGraph's own conditional edges; they replace the default edge of `source`."""
-        self._routers[source] = (path, path_map)
+        self._ways[source] = (path, path_map)
         return self
 
     def compile(self, *args: Any, **options: Any) -> Compiled:
@@ -141,29 +144,24 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         )
         for name, (function, settings) in self._functions.items():
             plain.add_node(name, _traced(name, function), **settings)
-        if START not in self._edges:
-            plain.add_edge(START, "gate")
-        for source in dict.fromkeys([*self._edges, *self._functions]):
+        for source in (START, *self._functions):
             self._wire(plain, source)
         return plain.compile(*args, **options)
 
     def _wire(self, plain: StateGraph[Any, Any, Any, Any], source: str) -> None:
-        default, targets = self._defaults.get(source, (None, []))
-        if source in self._routers:
-            default, targets = self._routers[source][0], []
         edges = self._edges.get(source, [])
-        final = next((i for i, (_, when) in enumerate(edges) if when is None), None)
-        if final is not None:  # nothing behind an edge without a condition is ever reached
-            edges, default, targets = edges[:final], edges[final][0], [edges[final][0]]
-        if not edges and isinstance(default, str):
-            plain.add_edge(source, default)
-            return
-        if source in self._routers and not edges and final is None:
-            plain.add_conditional_edges(source, *self._routers[source])
-            return
-        reachable = dict.fromkeys([*(target for target, _ in edges), *targets])
-        path_map: PathMap = {name: name for name in reachable} if targets else None
-        plain.add_conditional_edges(source, _router(source, edges, default), path_map)
+        always = next((target for target, when in edges if when is None), None)
+        # Nothing behind an edge without a condition is ever reached.
+        conditional = list(itertools.takewhile(lambda edge: edge[1] is not None, edges))
+        way, path_map = self._ways[source] if always is None else (always, None)
+        if conditional:
+            targets = _as_map([way] if isinstance(way, str) else path_map)
+            reachable = {**{target: target for target, _ in conditional}, **targets} if targets else None
+            plain.add_conditional_edges(source, _router(source, conditional, way), reachable)
+        elif isinstance(way, str):
+            plain.add_edge(source, way)
+        else:
+            plain.add_conditional_edges(source, way, path_map)
 
     def _check(self) -> None:
         known = {*self._functions, START, END}
@@ -179,14 +177,11 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
                         remedy="lead the edge to 'enqueue', which goes on to hand_off",
                     )
         for name in self._functions:
-            if name not in self._defaults and name not in self._routers and not self._always_leaves(name):
+            if name not in self._ways and all(when is not None for _, when in self._edges.get(name, [])):
                 raise ConfigurationError(
                     f"node '{name}' has no edge that always leaves it",
                     remedy=f"add {{from: {name}, to: uncertainty}} under graph.edges",
                 )
-
-    def _always_leaves(self, name: str) -> bool:
-        return any(when is None for _, when in self._edges.get(name, []))
 
 
 def default_monitor(scenario: Scenario) -> MonitorGraph:
@@ -199,31 +194,28 @@ def default_monitor(scenario: Scenario) -> MonitorGraph:
     return builder
 
 
-def _members(scenario: Scenario) -> list[str]:
-    return list(scenario.agents.perceivers)
+def _as_map(targets: PathMap) -> dict[Hashable, str]:
+    """LangGraph's two ways to say where a path may lead, as one."""
+    return dict(targets) if isinstance(targets, Mapping) else {target: target for target in targets or ()}
 
 
-def _router(source: str, edges: Sequence[tuple[str, Condition | None]], default: Router | str | None) -> Router:
-    """A LangGraph path function: the first edge whose condition is true, else the default."""
+def _router(source: str, edges: Sequence[tuple[str, Condition | None]], way: Router | str) -> Router:
+    """A LangGraph path: the first edge whose condition is true, else the way on."""
 
     def route(state: MonitorState) -> Next:
         for target, when in edges:
-            if when is None or _true(when, state, f"{source} -> {target}"):
+            if when is not None and _true(when, state, f"{source} -> {target}"):
                 return target
-        if callable(default):
-            return default(state)
-        return default or END
+        return way if isinstance(way, str) else way(state)
 
     return route
 
 
 def _true(when: Condition, state: MonitorState, edge: str) -> bool:
     """Whether the condition holds; one that cannot be decided does not, and the trace says so."""
-    if callable(when):
-        return bool(when(state))
     try:
-        return expressions.holds(when, condition_values(state))
-    except ExpressionError as error:
+        return bool(when(state)) if callable(when) else expressions.holds(when, condition_values(state))
+    except Exception as error:  # noqa: BLE001  a user's function may raise anything, and no window may be lost
         tracing.set(**{"alarm.undecided_edge": edge, "alarm.undecided_why": str(error)})
         return False
 
@@ -234,10 +226,12 @@ def _traced(name: str, function: Callable[..., Any]) -> Callable[..., Awaitable[
     wants_runtime = len(inspect.signature(function).parameters) > 1
 
     async def run(state: Any, runtime: Runtime[Context]) -> Any:
+        given = (state, runtime) if wants_runtime else (state,)
         try:
-            with tracing.span(name, kind="node"):
-                result = function(state, runtime) if wants_runtime else function(state)
-                return await result if inspect.isawaitable(result) else result
+            with tracing.span(name, kind="node"), working_on(runtime.context.work(state["window"])):
+                if inspect.iscoroutinefunction(function):
+                    return await function(*given)
+                return await asyncio.to_thread(function, *given)
         except GraphBubbleUp:
             raise
         except Exception as error:  # a user's code may raise anything, and no window may be lost to it

@@ -19,7 +19,6 @@ from alarm_agents.memory.recall import seen
 from alarm_agents.observability import tracing
 from alarm_agents.observability.detection import check
 from alarm_agents.sources.regions import zones_of
-from alarm_agents.tools.work import working_on
 from alarm_agents.types import CaseStatus, Decision, Fact, Label, Resolution, Verdict
 from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.monitor import assess
@@ -98,9 +97,8 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
 async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
     """The reflector looks again; its verdict stands in place of those before it."""
     context, number = runtime.context, state.get("round", 0) + 1
-    work = context.work(state["window"])
-    with working_on(work):
-        found = await context.reflector.reflect(_question(state, context), latest(state), work, context.tools, number)
+    question, work = _question(state, context), context.work(state["window"])
+    found = await context.reflector.reflect(question, latest(state), work, context.tools, number)
     return {"verdicts": _keyed([found.verdict]), "looks": {str(number): _placed(found.facts, context)}, "round": number}
 
 

@@ -39,6 +39,8 @@ class MonitorState(TypedDict, total=False):
     case: str
     window: Window
     measurements: tuple[Measurement, ...]
+    members: tuple[str, ...]
+    """The perceivers that are sent the window."""
     closed: bool
     """Whether the gate held the window to be clearly normal."""
     perceptions: Annotated[dict[str, Perception], merged]

@@ -34,6 +34,8 @@ class VectorIndex:
         self._folder, self._embedder = folder, embedder
         self._client: ClientAPI | None = None
         self._synced: dict[str, int] = {}
+        self._own: dict[str, dict[str, Any]] = {}
+        """By collection, the marks of what this client is known to find."""
 
     def sync(self, collection: str, revision: int, texts: Mapping[str, str]) -> None:
         """Make the collection hold exactly `texts` (id to text), unless this process did so at `revision`."""
@@ -41,19 +43,21 @@ class VectorIndex:
             return
         with tracing.span("index", kind="memory", **{"alarm.collection": collection, "alarm.revision": revision}):
             store = self._collection(collection)
-            marks = {key: hashlib.sha256(text.encode()).hexdigest()[:16] for key, text in texts.items()}
+            marks: dict[str, Any] = {key: hashlib.sha256(text.encode()).hexdigest()[:16] for key, text in texts.items()}
             held = store.get(include=["metadatas"])
             known = {
                 key: meta.get("mark") for key, meta in zip(held["ids"], held["metadatas"] or [], strict=True) if meta
             }
+            # What another process wrote is listed here, but not found by a client that was open before it.
+            own = self._own.setdefault(collection, known)
             gone = [key for key in held["ids"] if key not in texts]
-            new = [key for key in texts if known.get(key) != marks[key]]
+            new = [key for key in texts if not marks[key] == known.get(key) == own.get(key)]
             for batch in _batches(gone):
                 store.delete(ids=batch)
             for batch in _batches(new):
                 vectors = self._embedder.embed([texts[key] for key in batch])
                 store.upsert(ids=batch, embeddings=_rows(vectors), metadatas=[{"mark": marks[key]} for key in batch])
-        self._synced[collection] = revision
+        self._synced[collection], self._own[collection] = revision, marks
 
     def query(self, collection: str, text: str, k: int) -> list[tuple[str, float]]:
         """The `k` nearest ids with their cosine similarity in [-1, 1], best first."""

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import Connection, Engine, false, func, insert, select, update
 
 from alarm_agents.errors import ConfigurationError, NotFoundError
 from alarm_agents.types import Provenance, Rule, RuleKind, RuleStatus
@@ -78,7 +78,10 @@ class RuleMemory:
         A rule that says what its latest version says already is left alone.
         """
         with self._engine.begin() as connection:
-            return [self._add(connection, rule) for rule in rules]
+            # An update of nothing takes SQLite's write lock, so that two processes cannot pick one version.
+            connection.execute(update(db.rules).where(false()).values(id=db.rules.c.id))
+            last = connection.scalar(select(func.max(db.rules.c.revision)).where(*self._mine)) or 0
+            return [self._add(connection, rule, last + 1) for rule in rules]
 
     def set_status(self, rule: str, status: RuleStatus, note: str = "") -> Rule:
         """A new version of the rule with that status; raises `NotFoundError`."""
@@ -103,10 +106,8 @@ class RuleMemory:
         before, after = (versions[v].model_dump_json(indent=2).splitlines() for v in (old, new))
         return "\n".join(difflib.unified_diff(before, after, f"{rule} v{old}", f"{rule} v{new}", lineterm=""))
 
-    def _add(self, connection: Connection, rule: Rule) -> Rule:
+    def _add(self, connection: Connection, rule: Rule, revision: int) -> Rule:
         c = db.rules.c
-        # An update that changes nothing takes SQLite's write lock, so that two processes cannot pick one version.
-        connection.execute(update(db.rules).where(*self._mine, c.id == rule.id).values(id=c.id))
         query = select(c.record).where(*self._mine, c.id == rule.id).order_by(c.version.desc()).limit(1)
         found = connection.scalar(query)
         if found is not None:
@@ -117,7 +118,6 @@ class RuleMemory:
         else:
             rule = rule.model_copy(update={"version": 1})
         rule = rule.model_copy(update={"created": time.time()})
-        revision = (connection.scalar(select(func.max(c.revision)).where(*self._mine)) or 0) + 1
         connection.execute(
             insert(db.rules).values(
                 namespace=self.namespace,

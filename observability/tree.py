@@ -51,11 +51,11 @@ def render(spans: Sequence[SpanRecord]) -> Tree:
     return tree
 
 
-def clean(value: object) -> str:
-    """`value` on one line, at most 80 characters, without characters that control a terminal or are invisible."""
+def clean(value: object, most: int | None = _MAX_SHOWN) -> str:
+    """`value` on one line, at most `most` characters, without characters that control a terminal or are invisible."""
     characters = (" " if character in "\n\r\t" else character for character in str(value))
     line = "".join(character for character in characters if unicodedata.category(character) not in _UNPRINTABLE)
-    return line if len(line) <= _MAX_SHOWN else line[: _MAX_SHOWN - 1] + "…"
+    return line if most is None or len(line) <= most else line[: most - 1] + "…"
 
 
 def _grow(

@@ -79,9 +79,9 @@ def main() -> None:
             raise
         notes.print(plain(f"alarm: {error}"), style="bold red", soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        notes.print("stopped; the same command goes on from here", style="dim")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
-        sys.stderr.close()
-        sys.exit(0)
+    except SystemExit as left:  # Typer and Rich turn both of these into exits of their own
+        if isinstance(left.__context__, BrokenPipeError):  # the reader of our output has left, as `head` does
+            sys.exit(0)
+        if left.code == 130:
+            notes.print("stopped; the same command goes on from here", style="dim")
+        raise

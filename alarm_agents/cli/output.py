@@ -25,12 +25,12 @@ def emit(document: Mapping[str, Any] | list[Any]) -> None:
 
 def plain(value: object) -> Text:
     """Untrusted text (names, captions, model output) as it may be shown: no markup, no control characters."""
-    return Text(clean(value))
+    return Text(clean(value, None))
 
 
 def note(message: str, style: str = "dim") -> None:
     """A line for people on stderr."""
-    notes.print(Text(clean(message), style=style))
+    notes.print(Text(clean(message, None), style=style), soft_wrap=True)
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -64,19 +64,23 @@ def induce(
     for failure in taught.failures:
         note(failure, "yellow")
     if json_:
-        emit(
-            {
-                "scenario": found.name,
-                "references": dict(taught.references.details),
-                "rules": [rule.model_dump(mode="json") for rule in taught.rules],
-                "failures": list(taught.failures),
-            }
-        )
+        emit(taught_document(taught, found.name))
     else:
-        _show(taught, found.name)
+        show_rules(taught, found.name)
 
 
-def _show(taught: Taught, scenario: str) -> None:
+def taught_document(taught: Taught, scenario: str) -> dict[str, Any]:
+    """What teaching gave, as a part of JSON output."""
+    return {
+        "scenario": scenario,
+        "references": dict(taught.references.details),
+        "rules": [rule.model_dump(mode="json") for rule in taught.rules],
+        "failures": list(taught.failures),
+    }
+
+
+def show_rules(taught: Taught, scenario: str) -> None:
+    """Print what teaching gave for people."""
     table = Table(
         title=f"{len(taught.rules)} rules for '{scenario}' from {taught.clips} references", title_justify="left"
     )

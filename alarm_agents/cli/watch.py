@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -84,6 +85,25 @@ def announce(scenario: Scenario) -> None:
 
 
 async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: bool, everything: bool) -> None:
+    def tell(watched: Watched) -> None:
+        if not everything and watched.known:
+            return
+        if json_:
+            record = watched.record
+            emit(case_line(record) if isinstance(record, Case) else incident_line(record))
+        else:
+            show(watched)
+
+    await follow(monitor, workspace, source, tell)
+    if monitor.finished_before:
+        note(
+            "this source has been watched to its end already; nothing is new"
+            + ("" if everything else " (--all prints it)")
+        )
+
+
+async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Callable[[Watched], None]) -> None:
+    """Watch the source to its end with progress on stderr, `tell` each case and incident, and sum up."""
     started, windows, cases, incidents, waiting = time.monotonic(), 0, 0, 0, 0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
@@ -102,23 +122,15 @@ async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: boo
                     waiting += watched.record.deferred
                 else:
                     incidents += 1
-                if everything or not watched.known:
-                    _print(watched, json_)
-    if monitor.finished_before:
-        note(
-            "this source has been watched to its end already; nothing is new"
-            + ("" if everything else " (--all prints it)")
-        )
+                tell(watched)
     note(f"{cases} cases, {incidents} incidents, {waiting} handed to a person; kept in {workspace.folder}")
     if waiting:
         note("answer them with `alarm review list` and `alarm review resolve CASE --as normal|anomalous|unsure`")
 
 
-def _print(watched: Watched, json_: bool) -> None:
+def show(watched: Watched) -> None:
+    """Print a case or an incident for people."""
     record = watched.record
-    if json_:
-        emit(case_line(record) if isinstance(record, Case) else incident_line(record))
-        return
     if isinstance(record, Incident):
         span = f"INCIDENT {record.start:.1f}-{record.end:.1f} s  severity {record.severity}  "
         console.print(Text(span, style="bold white on red"), plain(record.title), soft_wrap=True)

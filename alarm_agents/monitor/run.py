@@ -22,6 +22,7 @@ from alarm_agents.graphs.builder import MonitorGraph
 from alarm_agents.graphs.casework import extend, without
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.load import build_monitor
+from alarm_agents.graphs.state import MonitorState
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.index import VectorIndex
 from alarm_agents.memory.recall import Memory
@@ -41,7 +42,7 @@ from alarm_agents.uncertainty.gate import gate_threshold
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.runs import NO_REFERENCES, References, Run
 
-WARM_UP_SECONDS = 5.0
+WARM_UP_SECONDS = 4.0
 """How long a source without references is watched before the threshold is set; its windows are judged then."""
 AT_ONCE = 8
 """Graph runs at once."""
@@ -271,7 +272,13 @@ class Monitor:
         await self._saver.adelete_thread(case_id)
         with tracing.span(f"window {window.start:.1f} s", kind="window", **_names(context, case_id)):
             trace = (tracing.current_trace_id(), tracing.current_span_id())
-            state: MonitorState = {"case": case_id, "window": window, "measurements": measurements, "trace": trace}
+            state: MonitorState = {
+                "case": case_id,
+                "window": window,
+                "measurements": measurements,
+                "members": tuple(context.perceivers),
+                "trace": trace,
+            }
             await self._graph.ainvoke(state, thread(case_id), context=context, durability="exit")
             case = self.workspace.cases.get(case_id)
             tracing.set(**{"alarm.label": case.label.value, "alarm.decision": case.decision.value})

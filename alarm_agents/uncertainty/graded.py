@@ -22,6 +22,6 @@ def graded(value: float, threshold: Threshold) -> float:
         return 0.0
     limit, typical = max(threshold.limit, TINY), max(threshold.typical, TINY)
     # References that never vary leave no scale; a tenth of the limit is then the step from usual to odd.
-    span = max(math.log(limit / typical), math.log(1.1))
-    exponent = math.log(1 / AT_TYPICAL - 1) * math.log(value / limit) / span
+    span = max(math.log(limit) - math.log(typical), math.log(1.1))
+    exponent = math.log(1 / AT_TYPICAL - 1) * (math.log(value) - math.log(limit)) / span
     return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, exponent))))

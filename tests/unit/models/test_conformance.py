@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
-from support.openai_server import OpenAIServer, Reply
 
 from alarm_agents.models import Model, ScriptedChatModel, openai, picture_block
 from alarm_agents.models.scripted import Call
 from alarm_agents.scenario import ModelSettings
 from alarm_agents.types import Parse
+from support.openai_server import OpenAIServer, Reply
 
 
 class Judgement(BaseModel):

@@ -10,12 +10,12 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel
-from support.openai_server import OpenAIServer, Reply
 
 from alarm_agents.models import Model, ScriptedChatModel, ScriptError, openai
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import ModelSettings
 from alarm_agents.types import Parse
+from support.openai_server import OpenAIServer, Reply
 
 
 class Judgement(BaseModel):

@@ -1,0 +1,51 @@
+# Needs Python 3.11 or newer and make; each target installs what it needs, once, and again when pyproject.toml changes.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP := -m pip --disable-pip-version-check install -qq
+LINT := .venv-lint
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/' | expand -t 14
+
+demo: .venv/.installed  ## watch a generated clip: learn normal, find what is not, say why
+	.venv/bin/alarm demo
+
+test: .venv/.installed  ## run all tests; those on real data are skipped without ../shared/data
+	.venv/bin/python -m pytest
+
+bench: .venv/.installed  ## run all benchmarks
+	@found=; for file in benchmarks/*.py; do [ -e "$$file" ] || continue; found=1; .venv/bin/python "$$file"; done; \
+	[ -n "$$found" ] || echo "no benchmarks yet"
+
+# Type checkers and import-linter do not follow the folder mapping of pyproject.toml: they run on an installed wheel.
+lint: $(LINT)/.installed  ## check style, types and the order of imports
+	$(LINT)/bin/ruff check .
+	$(LINT)/bin/ruff format --check .
+	@$(LINT)/bin/python tests/support/wheel.py $(LINT)/wheel
+	@$(LINT)/bin/python $(PIP) --no-deps --force-reinstall $(LINT)/wheel/*.whl
+	cd $(LINT) && bin/lint-imports --config ../pyproject.toml --no-logo
+	cd $(LINT) && bin/mypy --config-file ../pyproject.toml -p alarm_agents \
+	| sed -E 's#^.*site-packages/(alarm_agents/(agents|graphs|memory|observability|tools)/)#\1#; s#^alarm_agents/(agents|graphs|memory|observability|tools)/#\1/#; s#^.*site-packages/##'
+	@cd $(LINT) && bin/python -c 'import alarm_agents.cli, importlib.util as u; u.find_spec("torch") and exit("the base install brings torch")'
+
+.venv/.installed: pyproject.toml
+	@echo "installing into .venv (a minute, once)"
+	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
+	@.venv/bin/python $(PIP) -e '.[dev,mcp]'
+	@touch $@
+
+$(LINT)/.installed: pyproject.toml
+	@echo "installing into $(LINT) (a minute, once)"
+	@[ -x $(LINT)/bin/python ] || $(PYTHON) -m venv $(LINT)
+	@$(LINT)/bin/python $(PIP) 'setuptools>=77'
+	@$(LINT)/bin/python tests/support/wheel.py $(LINT)/wheel
+	@$(LINT)/bin/python $(PIP) "$$(echo $(LINT)/wheel/*.whl)[lint,mcp]"
+	@touch $@
+
+clean:  ## remove the environments and caches, never a workspace
+	rm -rf .venv $(LINT) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

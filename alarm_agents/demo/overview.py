@@ -1,0 +1,157 @@
+"""One picture of what the demo did: key frames with what was seen in them, and p over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from alarm_agents.demo.render import Span
+from alarm_agents.sources.base import Source
+from alarm_agents.sources.picture import Picture
+from alarm_agents.types import Case, Fact, Incident, Label
+
+FRAMES = 4  # key frames at most, one of them of normal life
+THRESHOLD = 0.5  # p at the limit that the references set
+INK, LINE, ALARM, IMPLANTED, CALM = "#24292f", "#1f5fa8", "#c8102e", "#f2b632", "#2e7d4f"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A case at the frame that counts most in it, and the facts that are shown there."""
+
+    case: Case
+    time: float
+    frame: int
+    p: float
+    facts: tuple[Fact, ...]
+
+    @property
+    def odd(self) -> bool:
+        """Whether the case is anomalous."""
+        return self.case.label is Label.ANOMALOUS
+
+
+def draw_overview(
+    file: Path, source: Source[Picture], cases: Sequence[Case], incidents: Sequence[Incident], implanted: Sequence[Span]
+) -> None:
+    """Write the picture (PNG): key frames of the largest incidents and a normal moment, above p of every frame."""
+    moments = key_moments(cases, incidents)
+    figure = Figure(figsize=(12, 5.4), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1])
+    axes = upper.subplots(1, max(1, len(moments)), squeeze=False)[0]
+    for number, moment in enumerate(moments):
+        _frame(axes[number], source, moment, "abcd"[number])
+    if not moments:
+        axes[0].set_axis_off()
+    _timeline(lower.subplots(), cases, incidents, implanted, moments)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, metadata={"Software": None})
+
+
+def key_moments(cases: Sequence[Case], incidents: Sequence[Incident]) -> list[Moment]:
+    """The peak of each of the largest incidents and the calmest case in which something moves, by time."""
+    known = {case.id: case for case in cases}
+    largest = sorted(incidents, key=lambda each: -(each.score or 0.0))[: FRAMES - 1]
+    peaks = [max((known[key] for key in each.cases if key in known), key=_score, default=None) for each in largest]
+    calm = [case for case in cases if case.label is Label.NORMAL and _shown(case)]
+    chosen = [*(case for case in peaks if case is not None), *sorted(calm, key=_score)[:1]]
+    return sorted((_moment(case) for case in chosen), key=lambda moment: moment.time)
+
+
+def _score(case: Case) -> float:
+    return case.score if case.score is not None else 0.0
+
+
+def _moment(case: Case) -> Moment:
+    scores = case.frame_scores or (_score(case),) * len(case.window.times)
+    facts = sorted(_shown(case), key=lambda fact: -_size(fact))
+    told = facts[0].time if facts and case.label is Label.ANOMALOUS else None
+    wanted = case.window.times[int(np.argmax(scores))] if told is None else told
+    at = int(np.argmin(np.abs(np.asarray(case.window.times) - wanted)))
+    time = case.window.times[at]
+    # A box is where its thing was when the fact was told; on another frame it would be beside it.
+    near = tuple(fact for fact in facts if fact.time is None or abs(fact.time - time) < 1.5 / case.window.fps)
+    return Moment(case, time, case.window.frames[at], scores[at], near[:2])
+
+
+def _shown(case: Case) -> list[Fact]:
+    return [fact for seen in case.perceptions for fact in seen.facts if fact.region is not None]
+
+
+def _size(fact: Fact) -> float:
+    return float(fact.value) if isinstance(fact.value, int | float) else 0.0
+
+
+def _frame(axes: Axes, source: Source[Picture], moment: Moment, letter: str) -> None:
+    pictures = source.read(moment.frame, moment.frame)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    colour = ALARM if moment.odd else CALM
+    for side in axes.spines.values():
+        side.set(color=colour, linewidth=2)
+    if pictures:
+        image = cv2.cvtColor(pictures[0].image, cv2.COLOR_BGR2RGB)
+        axes.imshow(image, interpolation="bilinear")
+        for fact in moment.facts:
+            _box(axes, fact, image.shape[1], image.shape[0], colour)
+    axes.set_title(
+        f"{letter}   {moment.time:.1f} s   {moment.case.label.value}, p = {moment.p:.2f}",
+        fontsize=10,
+        color=colour,
+        fontweight="bold",
+        loc="left",
+    )
+    axes.set_xlabel(moment.facts[0].text.replace(" (", "\n(") if moment.facts else "", fontsize=8.5, color=INK)
+
+
+def _box(axes: Axes, fact: Fact, width: int, height: int, colour: str) -> None:
+    assert fact.region is not None
+    x0, y0, x1, y1 = fact.region
+    corner = x0 * width, y0 * height
+    axes.add_patch(
+        Rectangle(corner, (x1 - x0) * width, (y1 - y0) * height, fill=False, edgecolor=colour, linewidth=1.8)
+    )
+    if fact.attribute == "speed ratio":
+        style = {"boxstyle": "square,pad=0.15", "facecolor": colour, "edgecolor": "none"}
+        axes.text(*corner, f"{_size(fact):.1f}x", fontsize=8, color="white", va="bottom", bbox=style)
+
+
+def _timeline(
+    axes: Axes,
+    cases: Sequence[Case],
+    incidents: Sequence[Incident],
+    implanted: Sequence[Span],
+    moments: Sequence[Moment],
+) -> None:
+    times = [time for case in cases for time in case.window.times]
+    scores = [p for case in cases for p in case.frame_scores or (_score(case),) * len(case.window.times)]
+    for place, span in enumerate(implanted):
+        label = "implanted" if place == 0 else None
+        axes.axvspan(span.start, span.end, color=IMPLANTED, alpha=0.35, linewidth=0, label=label)
+        axes.text((span.start + span.end) / 2, 1.01, span.kind, ha="center", va="bottom", fontsize=9, color=INK)
+    axes.plot(times, scores, color=LINE, linewidth=1.6, label="p of an anomaly, each frame")
+    axes.axhline(THRESHOLD, color=INK, linewidth=0.9, linestyle="--", label="limit that the references set")
+    for place, incident in enumerate(incidents):
+        label = "incident" if place == 0 else None
+        axes.plot(
+            [incident.start, incident.end], [-0.06, -0.06], color=ALARM, linewidth=6, solid_capstyle="butt", label=label
+        )
+    for letter, moment in zip("abcd", moments, strict=False):
+        colour = ALARM if moment.odd else CALM
+        axes.plot(moment.time, moment.p, "o", color=colour, markersize=5)
+        axes.annotate(
+            letter, (moment.time, moment.p), (5, -11), textcoords="offset points", color=colour, fontweight="bold"
+        )
+    axes.set(xlim=(0, max(times, default=1.0)), ylim=(-0.12, 1.12), xlabel="seconds", ylabel="p")
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)

@@ -1,0 +1,82 @@
+"""What is decided: accept, reflect or defer."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alarm_agents.types import Decision, Parse, Perception, SimilarCase, Verdict
+from alarm_agents.uncertainty.monitor import assess
+from support.records import NO_ANSWER, perception, silent, verdict
+
+BAR = 0.6
+P = st.floats(0, 1)
+SILENCE = st.builds(silent, st.just("mute"), st.sampled_from(NO_ANSWER))
+ROUND = st.lists(st.builds(verdict, P) | SILENCE, max_size=4)
+PERCEIVED = st.lists(st.sampled_from([perception("a", "a man"), perception("b", parse=Parse.FAILED)]), max_size=3)
+SIMILAR = st.lists(st.builds(SimilarCase, case=st.just("c"), label=st.just("normal"), similarity=P), max_size=2)
+
+
+@settings(deadline=None)
+@given(PERCEIVED, st.lists(ROUND, max_size=3), SIMILAR, st.floats(0, 1.01), st.booleans())
+def test_every_assessment_is_in_range_and_says_why(
+    seen: list[Perception], rounds: list[list[Verdict]], similar: list[SimilarCase], bar: float, may: bool
+) -> None:
+    found = assess(seen, rounds, similar, accept_below=bar, may_reflect=may)
+    assert 0.0 <= found.score <= 1.0
+    assert found.reason
+    assert sum(found.weights.values()) == pytest.approx(1.0)
+    assert found.decision is not Decision.REFLECT or may
+    assert found.decision is not Decision.DEFER or not may
+    assert found.decision is not Decision.ACCEPT or found.score < bar
+
+
+@settings(deadline=None)
+@given(PERCEIVED, st.lists(SILENCE, max_size=4), st.lists(ROUND, max_size=2), st.floats(0, 2), st.booleans())
+def test_where_nobody_gave_a_usable_answer_nothing_is_ever_accepted(
+    seen: list[Perception], last: list[Verdict], before: list[list[Verdict]], bar: float, may: bool
+) -> None:
+    found = assess(seen, [*before, last], (), accept_below=bar, may_reflect=may)
+    assert found.score == 1.0
+    assert found.decision is (Decision.REFLECT if may else Decision.DEFER)
+
+
+@pytest.mark.parametrize(
+    ("p", "may_reflect", "decision"),
+    [
+        (0.02, True, Decision.ACCEPT),
+        (0.98, True, Decision.ACCEPT),
+        (0.5, True, Decision.REFLECT),
+        (0.45, True, Decision.REFLECT),
+        (0.5, False, Decision.DEFER),
+    ],
+)
+def test_margin_decides(p: float, may_reflect: bool, decision: Decision) -> None:
+    assert assess((), [[verdict(p)]], (), accept_below=BAR, may_reflect=may_reflect).decision is decision
+
+
+def test_looking_again_and_finding_the_same_does_not_settle_a_tie() -> None:
+    twice = [[verdict(0.5)], [verdict(0.5, round=1)]]
+    assert assess((), twice, (), accept_below=BAR, may_reflect=False).decision is Decision.DEFER
+
+
+def test_a_second_look_that_turns_the_verdict_over_leaves_more_doubt_than_one_that_confirms_it() -> None:
+    confirmed = assess((), [[verdict(0.9)], [verdict(0.95)]], (), accept_below=BAR, may_reflect=False)
+    overturned = assess((), [[verdict(0.1)], [verdict(0.95)]], (), accept_below=BAR, may_reflect=False)
+    assert confirmed.reflection == pytest.approx(0.05)
+    assert overturned.score > confirmed.score
+
+
+@pytest.mark.parametrize("parse", NO_ANSWER)
+def test_a_reflector_without_an_answer_leaves_the_case_to_a_person(parse: Parse) -> None:
+    found = assess((), [[verdict(0.01)], [silent("eye", parse)]], (), accept_below=BAR, may_reflect=False)
+    assert (found.score, found.decision) == (1.0, Decision.DEFER)
+
+
+def test_disagreeing_perceivers_and_memory_are_recorded_but_do_not_decide_yet() -> None:
+    seen = [perception("a", "a man"), perception("b", "a dog")]
+    against = [SimilarCase(case="c", label="anomalous", similarity=1.0)]
+    found = assess(seen, [[verdict(0.02)]], against, accept_below=BAR, may_reflect=True)
+    assert (found.comprehension, found.memory) == (1.0, pytest.approx(0.98))
+    assert found.decision is Decision.ACCEPT
