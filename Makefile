@@ -43,7 +43,7 @@ $(LINT)/.installed: pyproject.toml
 	@[ -x $(LINT)/bin/python ] || $(PYTHON) -m venv $(LINT)
 	@$(LINT)/bin/python $(PIP) 'setuptools>=77'
 	@$(LINT)/bin/python tests/support/wheel.py $(LINT)/wheel
-	@$(LINT)/bin/python $(PIP) "$$(echo $(LINT)/wheel/*.whl)[lint,mcp]"
+	@$(LINT)/bin/python $(PIP) "$$(echo $(LINT)/wheel/*.whl)[dev,mcp]"
 	@touch $@
 
 clean:  ## remove the environments and caches, never a workspace

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -205,6 +204,8 @@ class Scenario(Block):
     when_models_fail: Literal["detector-only", "hold", "alert"] = "detector-only"
     notify: tuple[Annotated[WebhookSettings | CommandSettings, Field(discriminator="kind")], ...] = ()
     folder: Path = Field(Path(), exclude=True)
+    built_by: Path | None = Field(None, exclude=True)
+    """The Python file that builds the graph, where one does; like `folder` not part of the file."""
 
     @model_validator(mode="before")
     @classmethod
@@ -233,10 +234,26 @@ class Scenario(Block):
         return any(member != EMBEDDED for member in self.agents.members)
 
     @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Key path and relative path of every file that the scenario names."""
+        nodes = [(f"graph.nodes.{name}", target) for name, target in self.graph.nodes.items()]
+        tools = [(f"tools.{place}", tool) for place, tool in enumerate(self.tools)]
+        named = [(key, spec.partition(".py:")[0] + ".py") for key, spec in (*nodes, *tools) if ".py:" in spec]
+        for name, model in self.models.items():
+            paths = {"script": model.script, "mmproj": model.mmproj}
+            if model.backend == "llamacpp":
+                paths["model"] = model.model
+            named += [(f"models.{name}.{key}", path) for key, path in paths.items() if path]
+        return tuple(named)
+
+    @property
     def digest(self) -> str:
-        """Hash of everything the scenario says; part of every case id."""
-        text = json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Hash of everything the scenario says, and of the code that it names; part of every case id."""
+        digest = hashlib.sha256(json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True).encode())
+        code = [self.folder / path for _, path in self.files if path.endswith(".py")]
+        for path in [*code, *([self.built_by] if self.built_by else [])]:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
 
     @property
     def not_yet_kept(self) -> tuple[str, ...]:
@@ -258,6 +275,9 @@ def parse_scenario(data: object, *, where: str, folder: Path) -> Scenario:
     """A scenario from what YAML gave; raises `ScenarioError` naming `where` and the key."""
     if not isinstance(data, dict):
         raise ScenarioError("a scenario is a mapping with at least a name", where=where)
+    for key in ("folder", "built_by"):
+        if key in data:
+            raise ScenarioError(f"{key}: unknown key; where a scenario lies is not said in it", where=where)
     try:
         scenario = Scenario.model_validate({**data, "folder": folder})
     except ValidationError as error:
@@ -283,19 +303,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
 
 def _check_files(scenario: Scenario, where: str) -> None:
     """Raise `ScenarioError` for the first file that the scenario names and that is not there."""
-    named: list[tuple[str, str]] = [
-        (f"graph.nodes.{name}", target.partition(":")[0]) for name, target in scenario.graph.nodes.items()
-    ]
-    named += [(f"tools.{i}", tool.partition(":")[0]) for i, tool in enumerate(scenario.tools) if ".py:" in tool]
-    for name, model in scenario.models.items():
-        paths = {"script": model.script, "mmproj": model.mmproj}
-        if model.backend == "llamacpp":
-            paths["model"] = model.model
-        named += [(f"models.{name}.{key}", path) for key, path in paths.items() if path]
-    _require(named, scenario.folder, where)
-
-
-def _require(named: Sequence[tuple[str, str]], folder: Path, where: str) -> None:
-    for key, relative in named:
-        if not (folder / relative).exists():
-            raise ScenarioError(f"{key}: there is no file {relative}", where=where, remedy=f"paths start at {folder}")
+    for key, path in scenario.files:
+        if not (scenario.folder / path).is_file():
+            remedy = f"paths start at {scenario.folder}"
+            raise ScenarioError(f"{key}: there is no file {path}", where=where, remedy=remedy)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Send
 from scipy.stats import binomtest
+from typing_extensions import TypedDict
 
 from alarm_agents.agents.inducer import Inducer, Proposal, Reference, aggregate
 from alarm_agents.agents.perceiver import Perceiver

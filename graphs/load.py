@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from types import FunctionType
 
-from langgraph.graph import StateGraph
-
 from alarm_agents.errors import ScenarioError
 from alarm_agents.graphs.builder import MonitorGraph, default_monitor
 from alarm_agents.plugins import load_object
@@ -26,24 +24,34 @@ def build_monitor(scenario: Scenario) -> MonitorGraph:
 def load_monitor(name_or_path: str | Path) -> tuple[Scenario, MonitorGraph]:
     """The scenario and its builder, from a library name, a YAML file, or a Python file.
 
-    A Python file defines `build_monitor(scenario)` and, beside it or named by `SCENARIO`, the YAML that it builds on
-    (`generic` when neither is there). Raises `ScenarioError` when it does not return a builder.
+    A Python file defines `build_monitor(scenario)` and names the scenario that it builds on by `SCENARIO`: a library
+    name or a YAML file beside it (`generic` when it names none). Raises `ScenarioError` when it returns no builder.
     """
     path = Path(name_or_path)
     if path.suffix != ".py":
         scenario = load_scenario(name_or_path)
-        return scenario, build_monitor(scenario)
-    base = path.resolve().parent
-    factory = load_object(f"{path.name}:{FACTORY}", base, str(path))
+    else:
+        path = path.resolve()
+        named = _factory(path).__globals__.get("SCENARIO", "generic")
+        beside = path.parent / named
+        scenario = load_scenario(beside if beside.is_file() else named)
+        scenario = scenario.model_copy(update={"built_by": path})
+    return scenario, builder_of(scenario)
+
+
+def builder_of(scenario: Scenario) -> MonitorGraph:
+    """The builder of a scenario that was loaded before, by its Python file where it has one."""
+    if scenario.built_by is None:
+        return build_monitor(scenario)
+    builder = _factory(scenario.built_by)(scenario)
+    if not isinstance(builder, MonitorGraph):
+        remedy = "start from alarm_agents.graphs.build_monitor and return what it gives"
+        raise ScenarioError(f"{FACTORY} must return the builder", where=str(scenario.built_by), remedy=remedy)
+    return builder
+
+
+def _factory(path: Path) -> FunctionType:
+    factory = load_object(f"{path.name}:{FACTORY}", path.parent, "the scenario")
     if not isinstance(factory, FunctionType):
         raise ScenarioError(f"{FACTORY} must be a function of the scenario", where=str(path))
-    beside = path.with_suffix(".yaml")
-    named = factory.__globals__.get("SCENARIO", str(beside) if beside.exists() else "generic")
-    scenario = load_scenario(base / named if (base / named).exists() else named)
-    scenario = scenario.model_copy(update={"folder": base})
-    builder = factory(scenario)
-    if not isinstance(builder, StateGraph) or not isinstance(builder, MonitorGraph):
-        raise ScenarioError(
-            f"{FACTORY} must return the builder", where=str(path), remedy="start from alarm_agents.graphs.build_monitor"
-        )
-    return scenario, builder
+    return factory

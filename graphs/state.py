@@ -6,7 +6,9 @@ Reducers are keyed by member, so that a second run on the same thread replaces a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, as the dev server asks it to
 
 from alarm_agents.types import (
     Fact,

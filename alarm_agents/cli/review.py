@@ -13,7 +13,6 @@ from alarm_agents.cli.app import JsonOption, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, note, number, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.watch import case_line
-from alarm_agents.graphs.load import build_monitor
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.types import Case, CaseStatus, Resolution
 from alarm_agents.workspace import Workspace
@@ -97,7 +96,7 @@ def _monitor_of(workspace: Workspace, case_id: str) -> Monitor:
     """The monitor that the case was judged by, from the scenario as it was then."""
     found = workspace.cases.get(case_id)
     scenario, _, key = workspace.runs.scenario_of(workspace.cases.run_of(case_id))
-    return Monitor(workspace, scenario, build_monitor(scenario), namespace=found.namespace, references=key)
+    return Monitor(workspace, scenario, namespace=found.namespace, references=key)
 
 
 def _show(case: Case) -> None:

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from alarm_agents.demo.render import Span
 from alarm_agents.sources.base import Source
@@ -19,6 +20,7 @@ from alarm_agents.sources.picture import Picture
 from alarm_agents.types import Case, Fact, Incident, Label
 
 FRAMES = 4  # key frames at most, one of them of normal life
+COLOURS = 256
 THRESHOLD = 0.5  # p at the limit that the references set
 INK, LINE, ALARM, IMPLANTED, CALM = "#24292f", "#1f5fa8", "#c8102e", "#f2b632", "#2e7d4f"
 
@@ -45,7 +47,7 @@ def draw_overview(
     """Write the picture (PNG): key frames of the largest incidents and a normal moment, above p of every frame."""
     moments = key_moments(cases, incidents)
     figure = Figure(figsize=(12, 5.4), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1])
     axes = upper.subplots(1, max(1, len(moments)), squeeze=False)[0]
     for number, moment in enumerate(moments):
@@ -53,15 +55,16 @@ def draw_overview(
     if not moments:
         axes[0].set_axis_off()
     _timeline(lower.subplots(), cases, incidents, implanted, moments)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, metadata={"Software": None})
+    canvas.draw()
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)  # a third of the size
 
 
 def key_moments(cases: Sequence[Case], incidents: Sequence[Incident]) -> list[Moment]:
     """The peak of each of the largest incidents and the calmest case in which something moves, by time."""
     known = {case.id: case for case in cases}
     largest = sorted(incidents, key=lambda each: -(each.score or 0.0))[: FRAMES - 1]
-    peaks = [max((known[key] for key in each.cases if key in known), key=_score, default=None) for each in largest]
+    peaks = [max((known[key] for key in each.cases if key in known), key=_telling, default=None) for each in largest]
     calm = [case for case in cases if case.label is Label.NORMAL and _shown(case)]
     chosen = [*(case for case in peaks if case is not None), *sorted(calm, key=_score)[:1]]
     return sorted((_moment(case) for case in chosen), key=lambda moment: moment.time)
@@ -69,6 +72,17 @@ def key_moments(cases: Sequence[Case], incidents: Sequence[Incident]) -> list[Mo
 
 def _score(case: Case) -> float:
     return case.score if case.score is not None else 0.0
+
+
+def _telling(case: Case) -> tuple[bool, float]:
+    """How well a case shows what happened: best with a box that the picture's edge does not cut."""
+    facts = sorted(_shown(case), key=lambda fact: -_size(fact))
+    return bool(facts) and _whole(facts[0]), _score(case)
+
+
+def _whole(fact: Fact) -> bool:
+    x0, _, x1, _ = fact.region or (0.0, 0.0, 1.0, 1.0)
+    return x0 > 0.03 and x1 < 0.97
 
 
 def _moment(case: Case) -> Moment:
@@ -110,7 +124,7 @@ def _frame(axes: Axes, source: Source[Picture], moment: Moment, letter: str) -> 
         fontweight="bold",
         loc="left",
     )
-    axes.set_xlabel(moment.facts[0].text.replace(" (", "\n(") if moment.facts else "", fontsize=8.5, color=INK)
+    axes.set_xlabel(moment.facts[0].text.replace(" (", "\n(") if moment.facts else "", fontsize=8, color=INK)
 
 
 def _box(axes: Axes, fact: Fact, width: int, height: int, colour: str) -> None:
@@ -148,9 +162,8 @@ def _timeline(
     for letter, moment in zip("abcd", moments, strict=False):
         colour = ALARM if moment.odd else CALM
         axes.plot(moment.time, moment.p, "o", color=colour, markersize=5)
-        axes.annotate(
-            letter, (moment.time, moment.p), (5, -11), textcoords="offset points", color=colour, fontweight="bold"
-        )
+        beside = (6, -11) if moment.odd else (4, 5)
+        axes.annotate(letter, (moment.time, moment.p), beside, textcoords="offset points", color=colour, weight="bold")
     axes.set(xlim=(0, max(times, default=1.0)), ylim=(-0.12, 1.12), xlabel="seconds", ylabel="p")
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
     axes.spines[["top", "right"]].set_visible(False)

@@ -14,7 +14,7 @@ from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.labels import read_labels
 from alarm_agents.types import Incident
 
-NORMAL_SECONDS, WATCHED_SECONDS = 40.0, 32.0
+NORMAL_SECONDS, WATCHED_SECONDS = 36.0, 55.0
 CYCLISTS, RUNNERS = (3.5, 4.0), (2.9, 3.4)  # metres a second; people walk at 1.35
 
 
@@ -36,16 +36,20 @@ class Found:
 
 
 def plan(seed: int) -> tuple[Anomaly, ...]:
-    """What is implanted for a seed: a cyclist, a runner, another cyclist the other way, apart in time."""
+    """What is implanted for a seed: a cyclist, a runner, another cyclist the other way.
+
+    They are further apart than the cool-down that merges what happens in a row into one incident, so that each must
+    raise an incident of its own.
+    """
     rng = np.random.default_rng([seed, 5])
     way: Literal[1, -1] = 1 if rng.random() < 0.5 else -1
     back: Literal[1, -1] = -1 if way == 1 else 1
-    rows = rng.permutation([float(rng.uniform(112, 135)), float(rng.uniform(145, 170)), float(rng.uniform(180, 205))])
-    first, second, third = (float(row) for row in rows)
+    depths = [float(rng.uniform(128, 145)), float(rng.uniform(150, 170)), float(rng.uniform(180, 205))]
+    first, second, third = (float(row) for row in rng.permutation(depths))
     return (
-        Anomaly("cyclist", float(rng.uniform(5, 6)), float(rng.uniform(*CYCLISTS)), first, way),
-        Anomaly("runner", float(rng.uniform(14, 15)), float(rng.uniform(*RUNNERS)), second, way),
-        Anomaly("cyclist", float(rng.uniform(23.5, 24.5)), float(rng.uniform(*CYCLISTS)), third, back),
+        Anomaly("cyclist", float(rng.uniform(4.0, 4.5)), float(rng.uniform(*CYCLISTS)), first, way),
+        Anomaly("runner", float(rng.uniform(24.5, 25.0)), float(rng.uniform(*RUNNERS)), second, way),
+        Anomaly("cyclist", float(rng.uniform(46.0, 46.5)), float(rng.uniform(*CYCLISTS)), third, back),
     )
 
 

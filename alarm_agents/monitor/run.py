@@ -21,7 +21,7 @@ from alarm_agents.errors import AlarmError, ConflictError
 from alarm_agents.graphs.builder import MonitorGraph
 from alarm_agents.graphs.casework import extend, without
 from alarm_agents.graphs.context import Context
-from alarm_agents.graphs.load import build_monitor
+from alarm_agents.graphs.load import builder_of
 from alarm_agents.graphs.state import MonitorState
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.index import VectorIndex
@@ -71,7 +71,7 @@ class Monitor:
         references: str | None = None,
     ) -> None:
         self.workspace, self.scenario, self.namespace = workspace, scenario, namespace
-        self._builder = builder or build_monitor(scenario)
+        self._builder = builder or builder_of(scenario)
         self._ask_people, self._smoothing, self._references = ask_people, smoothing, references
         self._stack = AsyncExitStack()
         self.models = build_models(scenario.models, scenario.folder)

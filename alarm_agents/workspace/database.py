@@ -102,6 +102,7 @@ runs = Table(
     Column("at", Float, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("folder", String, nullable=False),
+    Column("built_by", String),
     Column("references_key", String, nullable=False),
 )
 

@@ -89,6 +89,7 @@ class RunStore:
                     "at": time.time(),
                     "settings": scenario.model_dump(mode="json", by_alias=True),
                     "folder": str(scenario.folder),
+                    "built_by": str(scenario.built_by) if scenario.built_by else None,
                     "references_key": references,
                 }
                 connection.execute(insert(db.runs).values(values))
@@ -105,7 +106,8 @@ class RunStore:
             row = connection.execute(select(db.runs).where(db.runs.c.id == run)).first()
         if row is None:
             raise NotFoundError("there is no such run", where=run)
-        scenario = Scenario.model_validate({**row.settings, "folder": Path(row.folder)})
+        places = {"folder": Path(row.folder), "built_by": Path(row.built_by) if row.built_by else None}
+        scenario = Scenario.model_validate({**row.settings, **places})
         return scenario, row.path, row.references_key
 
     def teach(self, scenario: str, namespace: str, details: Mapping[str, Any], states: States) -> References:

@@ -1,0 +1,91 @@
+"""From a model's answer to a verdict."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alarm_agents.agents.reasoner import Judged, Question, Reasoner, to_verdict
+from alarm_agents.agents.reflector import Reconsidered, _as_judged
+from alarm_agents.models import Answer
+from alarm_agents.models.client import Model
+from alarm_agents.models.scripted import ScriptedChatModel
+from alarm_agents.scenario import ModelSettings
+from alarm_agents.types import Label, Parse, RuleRef
+from support.records import NO_ANSWER, rule, window
+
+BIKE, WALK = rule("a bike", version=3), rule("people walk")
+
+
+def answer(value: Judged | None, parse: Parse = Parse.PARSED) -> Answer[Judged]:
+    return Answer(value, parse, "as the test says", "mind")
+
+
+def judged(label: str, p: float, *rules: str, severity: int = 2) -> Judged:
+    return Judged(label=label, p_anomaly=p, severity=severity, rules=list(rules), rationale="because")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("label", "p"), [("normal", 0.0), ("normal", 0.49), ("anomalous", 0.5), ("anomalous", 1.0)]
+)
+def test_a_consistent_answer_is_taken_as_it_is(label: str, p: float) -> None:
+    verdict = to_verdict("mind#1", "mind", answer(judged(label, p, "a-bike")), [BIKE, WALK], round_=2)
+    assert (verdict.label, verdict.p_anomaly, verdict.parse) == (Label(label), p, Parse.PARSED)
+    assert (verdict.member, verdict.model, verdict.round) == ("mind#1", "mind", 2)
+    assert verdict.rules == (RuleRef(id="a-bike", version=3),)
+    assert verdict.severity == (2 if label == "anomalous" else 0)
+
+
+@pytest.mark.parametrize(("label", "p"), [("normal", 0.5), ("normal", 1.0), ("anomalous", 0.49), ("anomalous", 0.0)])
+def test_label_and_probability_that_contradict_each_other_are_no_answer(label: str, p: float) -> None:
+    verdict = to_verdict("mind", "mind", answer(judged(label, p)), [])
+    assert (verdict.label, verdict.p_anomaly, verdict.parse) == (Label.UNKNOWN, None, Parse.UNPARSED)
+    assert "contradict" in verdict.rationale
+
+
+@given(p=st.floats(0, 1))
+def test_cannot_tell_is_never_a_number(p: float) -> None:
+    verdict = to_verdict("mind", "mind", answer(judged("cannot tell", p)), [])
+    assert (verdict.label, verdict.p_anomaly, verdict.severity) == (Label.UNKNOWN, None, 0)
+    again = to_verdict("eye", "eye", answer(_as_judged(Reconsidered(outcome="cannot tell", p_anomaly=p))), [])
+    assert (again.label, again.p_anomaly) == (Label.UNKNOWN, None)
+
+
+@pytest.mark.parametrize("parse", NO_ANSWER)
+def test_no_answer_is_typed_and_says_why(parse: Parse) -> None:
+    verdict = to_verdict("mind", "mind", answer(None, parse), [BIKE])
+    assert (verdict.label, verdict.p_anomaly, verdict.parse) == (Label.UNKNOWN, None, parse)
+    assert verdict.rationale == "as the test says"
+
+
+@settings(deadline=None)
+@given(cites=st.lists(st.sampled_from(["a-bike", "people-walk", "a-bike ", "rule 1", "", "x" * 500]), max_size=8))
+def test_rules_that_were_not_given_are_caught_and_given_ones_cited_once(cites: list[str]) -> None:
+    verdict = to_verdict("mind", "mind", answer(judged("normal", 0.1, *cites)), [BIKE, WALK])
+    known = {"a-bike", "people-walk"}
+    assert [ref.id for ref in verdict.rules] == list(dict.fromkeys(cite for cite in cites if cite in known))
+    assert set(verdict.unknown_rules) == {cite[:80] for cite in cites if cite not in known}
+
+
+@settings(deadline=None)
+@given(p=st.floats(0, 1), outcome=st.sampled_from(["confirm", "revise"]))
+def test_a_second_look_speaks_by_its_probability(p: float, outcome: str) -> None:
+    again = Reconsidered(outcome=outcome, p_anomaly=p, severity=3)  # type: ignore[arg-type]
+    verdict = to_verdict("eye", "eye", answer(_as_judged(again)), [], round_=1)
+    assert (verdict.label, verdict.p_anomaly) == (Label.ANOMALOUS if p >= 0.5 else Label.NORMAL, p)
+    assert outcome in verdict.rationale
+
+
+async def test_samples_are_members_of_their_own_and_one_may_fail() -> None:
+    chat = ScriptedChatModel.of(
+        {"reply": {"label": "normal", "p_anomaly": 0.1}},
+        {"error": 400},
+        {"reply": {"label": "anomalous", "p_anomaly": 0.8}},
+    )
+    reasoner = Reasoner(Model("mind", ModelSettings(backend="scripted", script="s"), chat))
+    verdicts = await reasoner.reason(Question(window(), "", (), (), (), ()), 3)
+    assert [verdict.member for verdict in verdicts] == ["mind#1", "mind#2", "mind#3"]
+    assert [verdict.p_anomaly for verdict in verdicts] == [0.1, None, 0.8]
+    assert verdicts[1].parse is Parse.FAILED
+    chat.assert_finished()
