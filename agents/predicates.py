@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from alarm_agents import expressions
@@ -31,6 +32,21 @@ def predicate_values(measurements: Sequence[Measurement], perceptions: Sequence[
 PREDICATE_NAMES = ("motion", "caption", "captions", "measures", "facts", "zones")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A rule held against a window: whether its predicate holds, and p of an anomaly by it, also frame by frame."""
+
+    rule: Rule
+    holds: bool
+    p: float
+    frames: tuple[float, ...]
+
+    @property
+    def by_person(self) -> bool:
+        """Whether a person wrote the rule or answered for it."""
+        return self.rule.provenance.origin in ("person", "review")
+
+
 def judge(
     member: str,
     rules: Sequence[Rule],
@@ -46,32 +62,28 @@ def judge(
     covers is unknown, never normal.
     """
     values = predicate_values(measurements, perceptions)
-    holding, undecided = _holding(rules, values)
-    excused = any(r.kind is RuleKind.NORMAL and r.provenance.origin in ("person", "review") for r in holding)
-    against = [rule for rule in rules if rule.kind is RuleKind.ANOMALOUS and rule.predicate and rule not in undecided]
-    if excused:
-        against = [rule for rule in against if rule.provenance.origin == "person"]
-    strengths = {rule.id: _strength(rule, rule in holding, measurements) for rule in against}
-    normal = [rule for rule in holding if rule.kind is RuleKind.NORMAL]
-    if not against and not normal:
+    readings, undecided = _read(rules, values, measurements)
+    against = [reading for reading in readings if reading.rule.kind is RuleKind.ANOMALOUS]
+    normal = [reading for reading in readings if reading.rule.kind is RuleKind.NORMAL and reading.holds]
+    if any(reading.by_person for reading in normal):
+        against, normal = ([reading for reading in kept if reading.by_person] for kept in (against, normal))
+    deciding = against or normal
+    if not deciding:
         rationale = "no rule that could be checked covers this window" + _said(undecided)
         return Verdict(
             member=member, model=member, label=Label.UNKNOWN, rationale=rationale, parse=Parse.UNPARSED, round=round_
         )
-    fired = [rule for rule in against if rule in holding]
-    if against and not excused:
-        p, frames = _combined(against, strengths, measurements)
-    else:
-        p = max((strengths[rule.id] for rule in fired), default=0.0 if excused else _lowest(normal, measurements))
-        frames = ()
-    cited = (fired or normal)[:MAX_CITED]
+    p = max(reading.p for reading in deciding)
+    # At its very limit a threshold's predicate is not true yet, but p is 0.5: what is anomalous has its rule cited.
+    fired = [reading.rule for reading in against if reading.holds or reading.p >= 0.5]
+    cited = (fired or [reading.rule for reading in normal])[:MAX_CITED]
     return Verdict(
         member=member,
         model=member,
         label=Label.ANOMALOUS if p >= 0.5 else Label.NORMAL,
         p_anomaly=p,
-        frames=frames,
-        severity=max((_severity(rule, measurements) for rule in fired), default=0) if p >= 0.5 else 0,
+        frames=_by_frame(deciding),
+        severity=max((_severity(rule, measurements) for rule in fired), default=0),
         rationale="; ".join(_because(rule, measurements) for rule in cited) + _said(undecided),
         rules=tuple(rule.ref for rule in cited),
         parse=Parse.EMBEDDED,
@@ -79,39 +91,32 @@ def judge(
     )
 
 
-def _holding(rules: Sequence[Rule], values: dict[str, Any]) -> tuple[list[Rule], list[Rule]]:
-    """The rules whose predicates hold, and those that could not be decided."""
-    holding, undecided = [], []
+def _read(
+    rules: Sequence[Rule], values: dict[str, Any], measurements: Sequence[Measurement]
+) -> tuple[list[Reading], list[Rule]]:
+    """The rules with predicates held against the window, and those of them that could not be decided."""
+    readings, undecided = [], []
     for rule in rules:
         if rule.predicate is None:
             continue
         try:
-            if expressions.holds(rule.predicate, values):
-                holding.append(rule)
+            holds = expressions.holds(rule.predicate, values)
         except ExpressionError:
             undecided.append(rule)
-    return holding, undecided
+            continue
+        if rule.threshold is None:
+            readings.append(Reading(rule, holds, float(holds and rule.kind is RuleKind.ANOMALOUS), ()))
+        else:
+            frames = tuple(graded(value, rule.threshold) for value in _series(rule.threshold, measurements))
+            readings.append(Reading(rule, holds, max(frames, default=0.0), frames))
+    return readings, undecided
 
 
-def _combined(
-    rules: Sequence[Rule], strengths: dict[str, float], measurements: Sequence[Measurement]
-) -> tuple[float, tuple[float, ...]]:
-    """The largest p over the rules, for the window and for each frame."""
-    series = [
-        [graded(value, rule.threshold) for value in _series(rule.threshold, measurements)]
-        if rule.threshold
-        else [strengths[rule.id]]
-        for rule in rules
-    ]
-    length = max(len(values) for values in series)
-    frames = tuple(max(values[min(i, len(values) - 1)] for values in series if values) for i in range(length))
-    return max(strengths.values()), frames
-
-
-def _strength(rule: Rule, holds: bool, measurements: Sequence[Measurement]) -> float:
-    if rule.threshold is None:
-        return 1.0 if holds else 0.0
-    return max((graded(value, rule.threshold) for value in _series(rule.threshold, measurements)), default=0.0)
+def _by_frame(readings: Sequence[Reading]) -> tuple[float, ...]:
+    """The largest p over the rules for each frame; rules that do not tell frames apart give their p to all."""
+    length = max(len(reading.frames) for reading in readings)
+    rows = [reading.frames if len(reading.frames) == length else (reading.p,) * length for reading in readings]
+    return tuple(max(column) for column in zip(*rows, strict=True))
 
 
 def _series(threshold: Threshold, measurements: Sequence[Measurement]) -> tuple[float, ...]:
@@ -120,11 +125,6 @@ def _series(threshold: Threshold, measurements: Sequence[Measurement]) -> tuple[
         if measurement.expert == expert:
             return measurement.frames.get(name, ())
     return ()
-
-
-def _lowest(normal: Sequence[Rule], measurements: Sequence[Measurement]) -> float:
-    """The p of a window that only rules of normality cover: their graded thresholds, else 0.0."""
-    return max((_strength(rule, False, measurements) for rule in normal if rule.threshold), default=0.0)
 
 
 def _severity(rule: Rule, measurements: Sequence[Measurement]) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic_core import CoreSchema, core_schema
+
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Reasoner
 from alarm_agents.agents.reflector import Reflector
@@ -20,8 +22,17 @@ from alarm_agents.types import Window
 from alarm_agents.workspace.cases import CaseStore
 
 
+class Live:
+    """A context of live objects: in the schemas from which LangGraph's dev server makes its forms it is left open."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> CoreSchema:
+        """Anything goes: pydantic cannot describe a model or a database."""
+        return core_schema.any_schema()
+
+
 @dataclass(frozen=True)
-class Context:
+class Context(Live):
     """The scenario, its agents, models, tools and memory, and the source at hand."""
 
     scenario: Scenario

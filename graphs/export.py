@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from typing import Any
 
@@ -14,11 +15,13 @@ from alarm_agents.graphs.load import load_monitor
 VARIABLE = "ALARM_SCENARIO"
 
 
-def monitor() -> MonitorGraph:
+async def monitor() -> MonitorGraph:
     """The graph of the scenario that `ALARM_SCENARIO` names: a library name, a YAML or a Python file."""
-    return load_monitor(os.environ.get(VARIABLE, "generic"))[1]
+    # The server asks again and again on its event loop, where it refuses to read files.
+    _, builder = await asyncio.to_thread(load_monitor, os.environ.get(VARIABLE, "generic"))
+    return builder
 
 
-def induction() -> StateGraph[Any, Any, Any, Any]:
+async def induction() -> StateGraph[Any, Any, Any, Any]:
     """The graph that induces rules from references."""
     return build_induction()

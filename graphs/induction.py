@@ -17,6 +17,7 @@ from alarm_agents.agents.inducer import Inducer, Proposal, Reference, aggregate
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.quantiles import held_out_count
 from alarm_agents.agents.reasoner import Question, Reasoner
+from alarm_agents.graphs.context import Live
 from alarm_agents.graphs.state import merged
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.memory.rules import RuleMemory
@@ -51,7 +52,7 @@ class Batch(TypedDict):
 
 
 @dataclass(frozen=True)
-class InductionContext:
+class InductionContext(Live):
     """What the nodes work with."""
 
     scenario: Scenario
@@ -139,14 +140,15 @@ async def test(state: InductionState, runtime: Runtime[InductionContext]) -> dic
 
 async def store(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
     """Store the rules as new versions; what an earlier induction found and this one does not is disabled."""
-    memory, origin = runtime.context.memory, runtime.context.origin
-    found = {rule.id for rule in state["rules"]}
+    context, found = runtime.context, {rule.id for rule in state["rules"]}
+    # References are better than any warm-up; a warm-up is for one source and takes the place of none but its own.
+    replaced = ("references", "warm-up") if context.origin == "references" else ("warm-up",)
     superseded = [
         rule.model_copy(update={"status": RuleStatus.DISABLED})
-        for rule in memory.active(runtime.context.source or None)
-        if rule.provenance.origin == origin and rule.source == runtime.context.source and rule.id not in found
+        for rule in context.memory.active(context.source or None)
+        if rule.provenance.origin in replaced and rule.id not in found and rule.source.startswith(context.source)
     ]
-    return {"rules": memory.add([*state["rules"], *superseded])}
+    return {"rules": context.memory.add([*state["rules"], *superseded])}
 
 
 def judged(rule: Rule, held_out: int, fired: int) -> Rule:

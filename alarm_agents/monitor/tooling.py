@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from alarm_agents.memory.embedders import default_embedder
@@ -22,14 +23,16 @@ from alarm_agents.workspace import Workspace
 async def run_tool(
     workspace: Workspace, scenario: Scenario, name: str, arguments: Mapping[str, Any], case_id: str | None
 ) -> ToolResult:
-    """What the tool gives, on a stored case if one is named.
+    """What the tool gives, on a stored case if one is named: one of the scenario's, or any other by name or path.
 
     Raises `ToolError` when the tool refuses or fails, `NotFoundError` for an unknown case.
     """
-    toolbox = await load_tools([name], scenario.folder)
+    toolbox = await load_tools(scenario.tools, scenario.folder)
+    if name not in toolbox.names:
+        toolbox = await load_tools([name], Path())
     place = nullcontext() if case_id is None else working_on(_work(workspace, case_id))
     with place:
-        return await toolbox.run(toolbox.names[0], arguments)
+        return await toolbox.run(name if name in toolbox.names else toolbox.names[0], arguments)
 
 
 def _work(workspace: Workspace, case_id: str) -> Work:

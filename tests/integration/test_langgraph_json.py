@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.warnings import LangGraphDeprecatedSinceV10
 
 from alarm_agents.errors import ScenarioError
 
@@ -29,30 +31,35 @@ def factory(name: str) -> Any:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_the_server_gets_an_uncompiled_graph_and_draws_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_server_gets_an_uncompiled_graph_and_draws_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ALARM_SCENARIO", raising=False)
-    builder = factory(name)()
+    builder = await factory(name)()
     assert isinstance(builder, StateGraph)
     graph = builder.compile()
     assert isinstance(graph, CompiledStateGraph)
     assert "graph TD" in graph.get_graph().draw_mermaid()
-    assert graph.get_input_jsonschema()["properties"]
+    for schema in (graph.get_input_jsonschema(), graph.get_output_jsonschema()):
+        assert schema["properties"]
+    graph.get_context_jsonschema()  # the server asks for it: a context of live objects must not fail there
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LangGraphDeprecatedSinceV10)
+        graph.config_schema()
 
 
-def test_the_monitor_is_the_whole_topology(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_monitor_is_the_whole_topology(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ALARM_SCENARIO", raising=False)
-    assert set(factory("monitor")().compile().get_graph().nodes) >= {*NODES, "conclude"}
+    assert set((await factory("monitor")()).compile().get_graph().nodes) >= {*NODES, "conclude"}
 
 
-def test_a_scenario_is_chosen_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_scenario_is_chosen_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text('def plates(state):\n    "Read plates."\n    return {}\n')
     (tmp_path / "mine.yaml").write_text(
         "name: mine\ngraph:\n  nodes: {plates: 'mine.py:plates'}\n"
         "  edges: [{from: reason, to: plates}, {from: plates, to: uncertainty}]\n"
     )
     monkeypatch.setenv("ALARM_SCENARIO", str(tmp_path / "mine.yaml"))
-    drawn = factory("monitor")().compile().get_graph()
+    drawn = (await factory("monitor")()).compile().get_graph()
     assert "plates" in drawn.nodes
     monkeypatch.setenv("ALARM_SCENARIO", "no-such-scenario")
     with pytest.raises(ScenarioError, match="no-such-scenario"):
-        factory("monitor")()
+        await factory("monitor")()

@@ -9,9 +9,11 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,6 +58,16 @@ class Running:
         for line in self._out:
             yield json.loads(line)
 
+    def read(self, lines: int) -> list[dict[str, Any]]:
+        """The next so many JSON lines."""
+        return list(islice(self.lines(), lines))
+
+    def hang_up(self) -> Done:
+        """Stop reading its output, as `head` does, and wait for it to end."""
+        self._out.close()
+        with _Watchdog(self), self._status:
+            return Done(int(self._status.readline()), "", self._err.read_text(encoding="utf-8"))
+
     def send(self, what: signal.Signals) -> None:
         """Send it a signal; one that has ended meanwhile is left in peace."""
         try:
@@ -65,11 +77,9 @@ class Running:
 
     def done(self) -> Done:
         """Wait for it to end; what was read by `lines` is not in its `out` again."""
-        timer = _Watchdog(self)
-        with timer, self._out, self._status:
+        with _Watchdog(self), self._out, self._status:
             rest = self._out.read()
             code = int(self._status.readline())
-        assert not timer.fired, f"it did not end within {HUNG} s; stderr: {self._err.read_text()}"
         return Done(code, rest, self._err.read_text(encoding="utf-8"))
 
 
@@ -131,15 +141,7 @@ class _Watchdog:
     """Kills a command that hangs, so that a test fails instead of waiting for ever."""
 
     def __init__(self, running: Running) -> None:
-        import threading
-
-        self.fired = False
-        self._running = running
-        self._timer = threading.Timer(HUNG, self._fire)
-
-    def _fire(self) -> None:
-        self.fired = True
-        self._running.send(signal.SIGKILL)
+        self._running, self._timer = running, threading.Timer(HUNG, running.send, [signal.SIGKILL])
 
     def __enter__(self) -> None:
         self._timer.start()

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alarm_agents.agents.quantiles import FLOOR, P_REFERENCE, held_out_count, limits, quantile_rules, warm_up_limits
+from alarm_agents.agents.quantiles import (
+    FLOOR,
+    P_REFERENCE,
+    USUAL_SPREAD,
+    held_out_count,
+    limits,
+    quantile_rules,
+    warm_up_limits,
+)
 from alarm_agents.types import Measurement, Provenance, Rule, RuleKind
 from support.records import fast, motion
 
@@ -56,8 +64,8 @@ def test_about_one_new_normal_window_in_a_hundred_lies_beyond_the_limit(count: i
     rng = np.random.default_rng(3)
     beyond = []
     for _ in range(200):
-        _, limit = limits(series(list(np.exp(rng.normal(0, 0.174, count)))))
-        beyond.append(np.mean(np.exp(rng.normal(0, 0.174, 500)) > limit))
+        _, limit = limits(series(list(np.exp(rng.normal(0, USUAL_SPREAD, count)))))
+        beyond.append(np.mean(np.exp(rng.normal(0, USUAL_SPREAD, 500)) > limit))
     assert P_REFERENCE / 3 < np.mean(beyond) < most
 
 
