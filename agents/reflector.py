@@ -23,6 +23,8 @@ from alarm_agents.types import Box, Fact, Measurement, Perception, Verdict
 
 BEFORE = 0.5
 """Seconds before the window that the second look takes in, so that its smoothing has settled at the start."""
+TOLD = 3
+"""Facts of a second look that are kept: the most notable ones."""
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
@@ -86,7 +88,9 @@ class Reflector(Agent):
                 second = np.interp(wanted, times, causal(again.frames[name], "frames"))
                 frames[name] = tuple(float(v) for v in (np.asarray(values) + second) / 2)
             measurements[place] = first.model_copy(update={"frames": frames})
-            facts += tuple(fact.model_copy(update={"perceiver": f"{fact.perceiver} again"}) for fact in again.facts)
+            facts += tuple(
+                fact.model_copy(update={"perceiver": f"{fact.perceiver} again"}) for fact in again.facts[:TOLD]
+            )
         return measurements, facts
 
     def _two_looks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from alarm_agents.cli.app import JsonOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, note, notes, plain
 from alarm_agents.cli.teaching import show_rules, taught_document
 from alarm_agents.cli.watch import announce, case_line, follow, incident_line, show
-from alarm_agents.demo.story import Clips, Found, compare, make_clips
+from alarm_agents.demo.story import Clips, Found, compare, false_cases, make_clips
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.run import Monitor, Watched
@@ -93,9 +94,7 @@ async def _teach_and_watch(monitor: Monitor, workspace: Workspace, clips: Clips,
             show(watched)
 
     with notes.status("teaching") as status:
-        taught = await teach(
-            workspace, monitor.scenario, monitor.models, [str(clips.normal)], progress=lambda text: status.update(text)
-        )
+        taught = await teach(workspace, monitor.scenario, monitor.models, [str(clips.normal)], progress=status.update)
     for failure in taught.failures:
         note(failure, "yellow")
     if not quiet:
@@ -110,7 +109,8 @@ def _dull(watched: Watched) -> bool:
 
 
 def _draw(file: Path, scenario: Scenario, clips: Clips, told: Told) -> None:
-    from alarm_agents.demo.overview import draw_overview  # matplotlib takes half a second to import
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
+    from alarm_agents.demo.overview import draw_overview  # half a second, which other verbs need not wait for
 
     source = open_media(str(clips.watched), scenario, Path()).source
     draw_overview(file, source, told.cases, told.incidents, clips.implanted)
@@ -135,6 +135,7 @@ def _document(
             for each in found
         ],
         "false_incidents": [incident.id for incident in false],
+        "false_cases": [case.id for case in false_cases(clips.implanted, told.cases)],
     }
 
 
@@ -147,8 +148,9 @@ def _conclude(clips: Clips, told: Told, found: Sequence[Found], false: Sequence[
         times = ", ".join(f"{incident.start:.1f}-{incident.end:.1f} s" for incident in each.incidents)
         line.append(f"found: incident {times}" if times else "missed", style="green" if times else "bold red")
         console.print(line)
-    wrong = f"{len(false)} incidents where nothing was implanted"
-    console.print(Text(f"  {wrong}", style="yellow" if false else "green"))
+    wrong = false_cases(clips.implanted, told.cases)
+    text = f"  where nothing was implanted: {len(false)} incidents, {len(wrong)} windows held to be anomalous"
+    console.print(Text(text, style="yellow" if wrong else "green"))
     console.print(plain(f"picture: {picture}"), soft_wrap=True)
     odd = [case for case in told.cases if case.label is Label.ANOMALOUS] or told.cases
     console.print("\nnext:")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import typer
@@ -115,8 +116,8 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
             rate = windows / max(time.monotonic() - started, 1e-6)
             progress.update(task, description=f"{window.end:.1f} s watched, {rate:.1f} windows/s")
 
-        async with monitor:
-            async for watched in monitor.watch(source, progress=advance):
+        async with monitor, aclosing(monitor.watch(source, progress=advance)) as stream:
+            async for watched in stream:
                 if isinstance(watched.record, Case):
                     cases += 1
                     waiting += watched.record.deferred

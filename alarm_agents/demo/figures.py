@@ -83,7 +83,7 @@ def person(pen: Pen, looks: Looks, gait: Gait, gone: float) -> None:
     hip = ANKLE - min(ankle[1] for _, ankle in legs) + gait.bounce * abs(math.sin(phase))
     shoulder = (0.29 * math.sin(gait.lean), hip + 0.29 * math.cos(gait.lean))
     far = _dark(looks.shirt, 0.72), _dark(looks.trousers, 0.72)
-    _draw_arm(pen, looks, gait, phase, shoulder, far[0])
+    _draw_arm(pen, looks, gait, phase, shoulder, sleeve=far[0])
     _draw_leg(pen, h, hip, legs[0], far[1])
     _draw_leg(pen, h, hip, legs[1], looks.trousers)
     if looks.backpack:
@@ -92,7 +92,7 @@ def person(pen: Pen, looks: Looks, gait: Gait, gone: float) -> None:
         )
     _draw_torso(pen, looks, (0.0, hip), shoulder)
     _draw_head(pen, looks, shoulder, gait.lean)
-    _draw_arm(pen, looks, gait, phase + math.pi, shoulder, _dark(looks.shirt, 0.88))
+    _draw_arm(pen, looks, gait, phase + math.pi, shoulder, sleeve=_dark(looks.shirt, 0.88))
 
 
 def cyclist(pen: Pen, looks: Looks, gone: float) -> None:
@@ -145,7 +145,7 @@ def _draw_leg(pen: Pen, h: float, hip: float, leg: tuple[Point, Point], colour: 
     pen.limb([_scaled(heel, h), _scaled(toe, h)], 0.04 * h, (38, 36, 40))
 
 
-def _draw_arm(pen: Pen, looks: Looks, gait: Gait, phase: float, shoulder: Point, sleeve: Colour) -> None:
+def _draw_arm(pen: Pen, looks: Looks, gait: Gait, phase: float, shoulder: Point, *, sleeve: Colour) -> None:
     h, upper = looks.height, gait.arm * math.sin(phase) - 0.05
     top = (shoulder[0], shoulder[1] - 0.03)
     elbow = (top[0] + 0.17 * math.sin(upper), top[1] - 0.17 * math.cos(upper))

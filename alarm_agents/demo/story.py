@@ -12,7 +12,7 @@ import numpy as np
 from alarm_agents.demo.render import Anomaly, Span, labels, labels_file, render_walkway, spans
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.labels import read_labels
-from alarm_agents.types import Incident
+from alarm_agents.types import Case, Incident, Label
 
 NORMAL_SECONDS, WATCHED_SECONDS = 36.0, 55.0
 CYCLISTS, RUNNERS = (3.5, 4.0), (2.9, 3.4)  # metres a second; people walk at 1.35
@@ -64,13 +64,21 @@ def make_clips(folder: Path, seed: int) -> Clips:
 
 def compare(implanted: Sequence[Span], incidents: Sequence[Incident]) -> tuple[list[Found], list[Incident]]:
     """Each implanted anomaly with the incidents that overlap it, and the incidents that overlap none."""
-    found = [Found(span, tuple(each for each in incidents if _overlap(span, each))) for span in implanted]
-    false = [each for each in incidents if not any(_overlap(span, each) for span in implanted)]
+    found = [
+        Found(span, tuple(each for each in incidents if _overlap(span, each.start, each.end))) for span in implanted
+    ]
+    false = [each for each in incidents if not any(_overlap(span, each.start, each.end) for span in implanted)]
     return found, false
 
 
-def _overlap(span: Span, incident: Incident) -> bool:
-    return incident.start < span.end and span.start < incident.end
+def false_cases(implanted: Sequence[Span], cases: Sequence[Case]) -> list[Case]:
+    """The anomalous cases of windows in which nothing was implanted."""
+    odd = [case for case in cases if case.label is Label.ANOMALOUS]
+    return [case for case in odd if not any(_overlap(span, case.window.start, case.window.end) for span in implanted)]
+
+
+def _overlap(span: Span, start: float, end: float) -> bool:
+    return start < span.end and span.start < end
 
 
 def _render(file: Path, seconds: float, seed: int, anomalies: Sequence[Anomaly]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -94,10 +94,11 @@ class Monitor:
 
     async def watch(
         self, path: str, *, base: Path = Path(), progress: Callable[[Window], None] = lambda _: None
-    ) -> AsyncIterator[Watched]:
-        """Cases and closed incidents of the source, in order. Those known from before are marked as such.
+    ) -> AsyncGenerator[Watched, None]:
+        """Cases and closed incidents of the source, in order. Those told of before are marked as such.
 
-        Raises `SourceError` when the source cannot be read (to its end).
+        One counts as told when the next is asked for, so that none is lost when this process is killed. Raises
+        `SourceError` when the source cannot be read (to its end).
         """
         media = await asyncio.to_thread(open_media, path, self.scenario, base)
         source = media.source
@@ -118,14 +119,18 @@ class Monitor:
             return
         context = self._context(run, media, references)
         incident: Incident | None = None
-        async for case, known in self._judged(context, media, references, progress):
-            before, incident = incident, await self._extended(incident, case, context)
-            yield Watched(case, known)
-            if before is not None and (incident is None or incident.id != before.id or incident.status == "closed"):
-                yield Watched(self._close(before, run.id))
-                incident = incident if incident is not None and incident.status == "open" else None
-        if incident is not None:
-            yield Watched(self._close(incident, run.id))
+        async with aclosing(self._judged(context, media, references, progress)) as judged:
+            async for case, known in judged:
+                before, incident = incident, await self._extended(incident, case, context)
+                yield Watched(case, known and case.window.start <= run.told)
+                if case.window.start > run.told:
+                    self.workspace.runs.tell(run.id, case.window.start)
+                if before is not None and (incident is None or incident.id != before.id or incident.status == "closed"):
+                    for ended in self._ended(before, run.id):
+                        yield ended
+                    incident = incident if incident is not None and incident.status == "open" else None
+        for ended in self._ended(incident, run.id) if incident is not None else ():
+            yield ended
         self.workspace.runs.finish(run.id, self.memory.rules.revision(source.slug))
 
     async def resolve(self, case_id: str, resolution: Resolution) -> Case:
@@ -159,9 +164,9 @@ class Monitor:
                 context=context,
                 durability="exit",
             )
+        settled = self._resettled(self.workspace.cases.get(case_id), run_id)
         await self._saver.adelete_thread(case_id)
-        done = self.workspace.cases.get(case_id).model_copy(update={"incident": case.incident})
-        return self._resettled(done, run_id)
+        return settled
 
     def _context(self, run: Run, media: Media, references: References) -> Context:
         agents, models = self.scenario.agents, self.models
@@ -201,22 +206,28 @@ class Monitor:
 
     async def _judged(
         self, context: Context, media: Media, references: References, progress: Callable[[Window], None]
-    ) -> AsyncIterator[tuple[Case, bool]]:
+    ) -> AsyncGenerator[tuple[Case, bool], None]:
         """The cases of the source, in order, and whether each was known; up to `AT_ONCE` graphs run at once."""
         stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing))
         running: deque[asyncio.Task[tuple[Case, bool]]] = deque()
+        error: AlarmError | None = None
         try:
-            async for window, measurements in self._warmed_up(stage, context, media, references):
-                progress(window)
-                running.append(asyncio.create_task(self._case(context, window, measurements)))
-                if len(running) >= AT_ONCE:
-                    yield await running.popleft()
+            try:
+                async for window, measurements in self._warmed_up(stage, context, media, references):
+                    progress(window)
+                    running.append(asyncio.create_task(self._case(context, window, measurements)))
+                    if len(running) >= AT_ONCE:
+                        yield await running.popleft()
+            except AlarmError as raised:  # what was measured before is judged first
+                error = raised
             while running:
                 yield await running.popleft()
         finally:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+        if error is not None:
+            raise error
 
     async def _warmed_up(
         self, stage: Iterator[Measured], context: Context, media: Media, references: References
@@ -290,23 +301,34 @@ class Monitor:
     async def _extended(self, incident: Incident | None, case: Case, context: Context) -> Incident | None:
         """The incident after the case, saved together with the case; a new one is told to people."""
         cases = self.workspace.cases
+        if case.deferred:  # a person may have answered it while the cases before it were waited for
+            case = cases.get(case.id)
+        incident = self._as_stored(incident.id) if incident is not None else None
         if case.incident is not None:
-            return cases.incident(case.incident) or incident
+            return self._as_stored(case.incident) or incident
         alert = self.scenario.when_models_fail == "alert"
         extended, belongs = extend(incident, case, alert_unknown=alert)
         if extended is not None and belongs:
-            cases.save_incident(extended, context.run, case.model_copy(update={"incident": extended.id}))
+            cases.join(extended, context.run, case.id)
             await deliver(self.scenario.notify, extended, cases)
         return extended
 
-    def _close(self, incident: Incident, run: str) -> Incident:
-        closed = incident.model_copy(update={"status": "closed"})
-        self.workspace.cases.save_incident(closed, run)
-        return closed
+    def _as_stored(self, incident_id: str) -> Incident | None:
+        """The incident as answers have left it, open since its last case has not been passed; None if dismissed."""
+        found = self.workspace.cases.incident(incident_id)
+        return None if found is None or found.status == "dismissed" else found.model_copy(update={"status": "open"})
+
+    def _ended(self, incident: Incident, run: str) -> Iterator[Watched]:
+        """The incident as it is stored, unless answers have dismissed it; closed once whoever watches has it."""
+        found = self.workspace.cases.incident(incident.id)
+        if found is not None and found.status != "dismissed":
+            closed = found.model_copy(update={"status": "closed"})
+            yield Watched(closed, known=found.status == "closed")
+            self.workspace.cases.save_incident(closed, run)
 
     def _resettled(self, case: Case, run: str) -> Case:
-        """The incident that a person's answer changes: the case leaves it, or opens one of its own."""
-        cases = self.workspace.cases
+        """The case as done, with the incident that a person's answer changes: it leaves it, or opens one of its own."""
+        cases, case = self.workspace.cases, case.model_copy(update={"status": CaseStatus.DONE})
         if case.incident is not None and case.label is Label.NORMAL:
             incident = cases.incident(case.incident)
             case = case.model_copy(update={"incident": None})

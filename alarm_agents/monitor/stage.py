@@ -32,7 +32,8 @@ class _Series:
 
     def of(self, window: Window, expert: Expert[Any]) -> Measurement:
         """The part that belongs to the window."""
-        frames = {name: tuple(series[i] for i in window.frames) for name, series in self.values.items()}
+        # Five digits are more than any expert can vouch for, and keep records small.
+        frames = {n: tuple(float(f"{series[i]:.5g}") for i in window.frames) for n, series in self.values.items()}
         facts = tuple(fact for at, fact in self.facts if window.start <= at < window.end)
         return Measurement(expert=expert.name, score=expert.score, frames=frames, facts=facts)
 

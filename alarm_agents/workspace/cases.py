@@ -21,8 +21,11 @@ class CaseStore:
         self._engine = engine
 
     def save(self, case: Case, run: str) -> None:
-        """Write the case, replacing what stands under its id."""
+        """Write the case, replacing what stands under its id; the incident that it has joined stays."""
         with self._engine.begin() as connection:
+            if case.incident is None:
+                joined = connection.scalar(select(db.cases.c.incident).where(db.cases.c.id == case.id))
+                case = case.model_copy(update={"incident": joined})
             _put_case(connection, case, run)
 
     def get(self, case_id: str) -> Case:
@@ -93,19 +96,17 @@ class CaseStore:
 
     def save_incident(self, incident: Incident, run: str, case: Case | None = None) -> None:
         """Write the incident and, in the same transaction, the case that has joined or left it."""
-        values = {
-            "id": incident.id,
-            "namespace": incident.namespace,
-            "run": run,
-            "start": incident.start,
-            "status": incident.status,
-            "record": incident.model_dump(mode="json"),
-        }
         with self._engine.begin() as connection:
-            statement = insert(db.incidents).values(values)
-            connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+            _put_incident(connection, incident, run)
             if case is not None:
                 _put_case(connection, case, run)
+
+    def join(self, incident: Incident, run: str, case_id: str) -> None:
+        """Write the incident, and on the case that it belongs to it, whatever else has become of the case."""
+        with self._engine.begin() as connection:
+            _put_incident(connection, incident, run)  # first: it takes the write lock
+            record = connection.scalar(select(db.cases.c.record).where(db.cases.c.id == case_id))
+            _put_case(connection, Case.model_validate(record).model_copy(update={"incident": incident.id}), run)
 
     def deliver_once(self, key: str) -> bool:
         """Whether nobody has noted the delivery of `key` yet; notes it."""
@@ -134,6 +135,19 @@ class CaseStore:
     def _records(self, query: Select[Any]) -> Sequence[Any]:
         with self._engine.connect() as connection:
             return connection.scalars(query).all()
+
+
+def _put_incident(connection: Connection, incident: Incident, run: str) -> None:
+    values = {
+        "id": incident.id,
+        "namespace": incident.namespace,
+        "run": run,
+        "start": incident.start,
+        "status": incident.status,
+        "record": incident.model_dump(mode="json"),
+    }
+    statement = insert(db.incidents).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def _put_case(connection: Connection, case: Case, run: str) -> None:

@@ -98,6 +98,7 @@ runs = Table(
     Column("path", String, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("settled", Integer),
+    Column("told", Float, nullable=False, default=-1.0),
     Column("finished", Boolean, nullable=False, default=False),
     Column("at", Float, nullable=False),
     Column("settings", JSON, nullable=False),

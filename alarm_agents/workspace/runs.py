@@ -48,6 +48,8 @@ class Run:
     revision: int
     """The rule revision when the run first started."""
     finished: bool
+    told: float = -1.0
+    """Start of the last window whose case has reached whoever watches."""
 
 
 class RunStore:
@@ -73,7 +75,7 @@ class RunStore:
             query = select(db.runs).where(db.runs.c.base == base).order_by(db.runs.c.at.desc())
             earlier = connection.execute(query).first()
             if earlier is not None and (not earlier.finished or earlier.settled == revision):
-                return Run(earlier.id, earlier.revision, earlier.finished)
+                return Run(earlier.id, earlier.revision, earlier.finished, earlier.told)
             run = Run(_hash(base, str(revision))[:8], revision, finished=False)
             known = connection.scalar(select(db.runs.c.id).where(db.runs.c.id == run.id))
             if known is None:
@@ -94,6 +96,11 @@ class RunStore:
                 }
                 connection.execute(insert(db.runs).values(values))
         return run
+
+    def tell(self, run: str, start: float) -> None:
+        """Note that the case of the window that starts there, and all before it, have reached whoever watches."""
+        with self._engine.begin() as connection:
+            connection.execute(update(db.runs).where(db.runs.c.id == run).values(told=start))
 
     def finish(self, run: str, revision: int) -> None:
         """Note that the source has been watched to its end, under rules at `revision`."""

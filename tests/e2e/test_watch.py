@@ -110,17 +110,37 @@ def test_a_window_may_be_longer_than_the_source(alarm: Alarm, clips: Clips) -> N
     assert case["end"] == pytest.approx(FRAMES / 10)
 
 
-def test_the_reader_may_leave_and_the_rest_comes_later(alarm: Alarm, clips: Clips) -> None:
+@pytest.mark.parametrize("flags", [["--json"], []])
+def test_the_reader_may_leave(alarm: Alarm, clips: Clips, flags: list[str]) -> None:
+    running = alarm.start("watch", clips.folder, *flags)
+    running.readline()
+    left = running.hang_up()
+    assert (left.code, left.err.count("\n")) == (0, 1), left.err
+
+
+def test_what_was_kept_but_not_printed_comes_when_it_is_run_again(alarm: Alarm, clips: Clips) -> None:
     running = alarm.start("watch", clips.folder, "--json")
     first = running.read(2)
-    left = running.hang_up()
-    assert left.code == 0
-    assert "Error" not in left.err
-    assert "Traceback" not in left.err
-    later = alarm("watch", clips.folder, "--json")
-    got = {line["id"] for line in (*first, *later.lines)}
-    everything = {line["id"] for line in alarm("watch", clips.folder, "--json", "--all").lines}
-    assert got == everything, "lines were lost between the two runs"
+    running.send(signal.SIGKILL)
+    first += running.done().whole_lines
+    later = alarm("watch", clips.folder, "--json").lines
+    everything = alarm("watch", clips.folder, "--json", "--all").lines
+    assert {line["id"] for line in (*first, *later)} == {line["id"] for line in everything}
+    twice = {line["id"] for line in first} & {line["id"] for line in later}
+    assert len(twice) <= 1, "only the line that it was killed at may come again"
+
+
+def test_incidents_are_printed_once_whenever_it_was_stopped(alarm: Alarm, tmp_path: Path) -> None:
+    fast = [*range(64, 96), *range(240, 272)]
+    source = write_folder(tmp_path / "two", clip(320, fast=fast, seed=2))
+    alarm("induce", write_folder(tmp_path / "normal", clip(96, seed=2)))
+    running = alarm.start("watch", source, "--json")
+    first = running.read(18)  # the first incident is over
+    running.send(signal.SIGKILL)
+    first += running.done().whole_lines
+    lines = first + alarm("watch", source, "--json").lines
+    incidents = [line["id"] for line in lines if line["type"] == "incident"]
+    assert len(incidents) == len(set(incidents)) == len(alarm.records("incidents")) == 2
 
 
 def test_a_new_interpreter_stops_at_ctrl_c_and_goes_on_later(alarm: Alarm, clips: Clips) -> None:

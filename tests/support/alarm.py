@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -36,6 +37,11 @@ class Done:
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
+    def whole_lines(self) -> list[dict[str, Any]]:
+        """The JSON lines but for a last one that was cut off, as where it was killed."""
+        return [json.loads(line) for line in self.out.splitlines(keepends=True) if line.endswith("\n")]
+
+    @property
     def document(self) -> Any:
         """Stdout as one JSON document on one line."""
         (line,) = self.out.splitlines()
@@ -57,6 +63,10 @@ class Running:
         """The JSON lines as they come, until the process ends or is no longer asked."""
         for line in self._out:
             yield json.loads(line)
+
+    def readline(self) -> str:
+        """The next line, whatever it is."""
+        return self._out.readline()
 
     def read(self, lines: int) -> list[dict[str, Any]]:
         """The next so many JSON lines."""
@@ -102,6 +112,8 @@ class Alarm:
         self._started += 1
         err = self.folder / f".stderr-{self._started}"
         out_read, out_write = os.pipe()
+        if hasattr(fcntl, "F_SETPIPE_SZ"):  # so that it waits for whoever reads, and what was read says how far it is
+            fcntl.fcntl(out_write, fcntl.F_SETPIPE_SZ, 4096)
         status_read, status_write = os.pipe()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("ALARM_", "OTEL_"))}
         request = {"argv": [str(a) for a in arguments], "cwd": str(self.folder), "env": {**inherited, **env}}

@@ -1,0 +1,412 @@
+"""The whole graph, on scripted models and on experts: from windows to cases, through reflection and people."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alarm_agents.monitor.run import Monitor
+from alarm_agents.observability.store import SpanStore
+from alarm_agents.types import Case, CaseStatus, Decision, Label, Parse
+from support.alarm import Alarm
+from support.clips import clip, write_folder
+from support.scenarios import SEEN, SORRY, again, always, judged, watch, write_scenario
+
+WINDOWS = 3
+PIXELS = (b"data:image", b"\xff\xd8\xff\xe0", b"/9j/4AAQ", b"\x89PNG", b"iVBORw0KGgo")
+"""How pictures begin: data URLs, JPEG and PNG, plain and in base64."""
+FIRST, SECOND = "from 0.0 s", "from 0.8 s"
+TEAM = {"perceivers": ["eye", "lens"], "inducer": "mind", "reasoners": ["mind", "eye"], "reflector": "lens"}
+NO_ANSWERS: dict[str, list[dict[str, Any]]] = {
+    "refuses": [{"refusal": True, "times": None}],
+    "refuses in words": always(SORRY),
+    "writes broken JSON": always('{"label": "normal", "p_anomaly": 0.0'),
+    "is silent": [{"error": "connection", "times": None}],
+    "times out": [{"error": "timeout", "times": None}],
+    "contradicts itself": always({"label": "normal", "p_anomaly": 0.99}),
+    "cannot tell": always({"label": "cannot tell", "p_anomaly": 0.0}),
+}
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three windows of walkers."""
+    return write_folder(tmp_path_factory.mktemp("source") / "walkers", clip(8 * WINDOWS))
+
+
+def team(eye: Any = None, lens: Any = None, mind: Any = None) -> dict[str, Any]:
+    """The scripts of three models that see a man and hold everything to be normal, unless told otherwise.
+
+    `eye` perceives and judges, `lens` perceives and looks again, `mind` judges.
+    """
+    look = {"when": "You describe what a fixed sensor shows", "reply": SEEN, "times": None}
+    return {
+        "eye": [look, *(eye or always(judged(0.02)))],
+        "lens": [look, *(lens or always(again(0.03)))],
+        "mind": mind or always(judged(0.04)),
+    }
+
+
+def spans(workspace: Path, case: Case) -> list[Any]:
+    store = SpanStore(workspace / "traces.db")
+    try:
+        return store.trace(case.trace_id)
+    finally:
+        store.close()
+
+
+def checkpoints(workspace: Path) -> dict[str, int]:
+    """Bytes kept for each thread that has any."""
+    with sqlite3.connect(workspace / "checkpoints.db") as connection:
+        sizes: dict[str, int] = {}
+        for table, columns in (("checkpoints", ("checkpoint", "metadata")), ("writes", ("value",))):
+            total = " + ".join(f"coalesce(length({column}), 0)" for column in columns)
+            query = f"SELECT thread_id, sum({total}) FROM {table} GROUP BY thread_id"  # noqa: S608  our names
+            for thread, size in connection.execute(query):
+                sizes[thread] = sizes.get(thread, 0) + size
+        return sizes
+
+
+async def test_all_four_agents_work_on_models(source: Path, tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path, team(mind=always(judged(0.4))), agents=TEAM)
+    cases, incidents, _ = await watch(scenario, source, tmp_path / "ws")
+    assert len(cases) == WINDOWS
+    assert incidents == []
+    for case in cases:
+        assert case.status is CaseStatus.DONE
+        assert case.models == ("eye", "lens", "mind")
+        assert {p.member: p.parse for p in case.perceptions} == {"eye": Parse.PARSED, "lens": Parse.PARSED}
+        assert {v.member for v in case.verdicts} == {"eye", "mind"}
+        assert case.score == pytest.approx(0.21)
+        assert case.decision is Decision.ACCEPT
+    agents = {span.attributes["gen_ai.agent.name"] for span in spans(tmp_path / "ws", cases[0]) if span.kind == "agent"}
+    assert agents == {"perceiver", "reasoner"}
+    assert checkpoints(tmp_path / "ws") == {}
+
+
+async def test_an_uncertain_verdict_is_reflected_on_and_the_second_look_stands(source: Path, tmp_path: Path) -> None:
+    unsure = [{"when": SECOND, "reply": judged(0.5), "times": 1}, *always(judged(0.02))]
+    scenario = write_scenario(
+        tmp_path, team(mind=unsure, lens=always(again(0.97))), agents={**TEAM, "reasoners": ["mind"]}, tools=["zoom"]
+    )
+    (first, second, third), incidents, _ = await watch(scenario, source, tmp_path / "ws")
+    assert [v.round for v in first.verdicts] == [v.round for v in third.verdicts] == [0]
+    assert [(v.member, v.round, v.p_anomaly) for v in second.verdicts] == [("mind", 0, 0.5), ("lens", 1, 0.97)]
+    assert (second.label, second.score, second.severity) == (Label.ANOMALOUS, 0.97, 3)
+    assert second.uncertainty.reflection == pytest.approx(0.47)
+    assert second.decision is Decision.ACCEPT
+    assert [incident.cases for incident in incidents] == [(second.id,)]
+    tools = [span for span in spans(tmp_path / "ws", second) if span.kind == "tool" and span.name == "zoom"]
+    assert len(tools) == 1
+    assert not tools[0].error
+
+
+async def test_two_reflections_that_settle_nothing_end_with_a_person(source: Path, tmp_path: Path) -> None:
+    scripts = team(mind=always(judged(0.5)), lens=always(again(0.5)))
+    scenario = write_scenario(tmp_path, scripts, agents={**TEAM, "reasoners": ["mind"]}, graph={"max_reflections": 2})
+    cases, _, _ = await watch(scenario, source, tmp_path / "ws")
+    for case in cases:
+        assert [v.round for v in case.verdicts] == [0, 1, 2]
+        assert (case.status, case.decision, case.deferred) == (CaseStatus.PENDING, Decision.DEFER, True)
+        assert not case.anomalies
+
+
+@pytest.mark.parametrize("how", NO_ANSWERS)
+async def test_one_reasoner_that_gives_no_answer_raises_uncertainty(how: str, source: Path, tmp_path: Path) -> None:
+    reference, _, _ = await watch(write_scenario(tmp_path / "all", team(), agents=TEAM), source, tmp_path / "a")
+    scenario = write_scenario(tmp_path / "one", team(mind=NO_ANSWERS[how]), agents=TEAM)
+    cases, _, _ = await watch(scenario, source, tmp_path / "b")
+    for before, after in zip(reference, cases, strict=True):
+        (silent,) = [v for v in after.verdicts if v.member == "mind"]
+        assert (silent.label, silent.p_anomaly) == (Label.UNKNOWN, None)
+        assert after.uncertainty.score > before.uncertainty.score + 0.2
+        assert after.score == pytest.approx(0.02)  # of the one that answered, not pulled to normal or anomalous
+
+
+@pytest.mark.parametrize("how", NO_ANSWERS)
+async def test_where_nobody_answers_the_case_is_unknown_and_waits_for_a_person(
+    how: str, source: Path, tmp_path: Path
+) -> None:
+    mute = NO_ANSWERS[how]
+    scenario = write_scenario(
+        tmp_path,
+        team(mind=mute, lens=mute),
+        agents={**TEAM, "reasoners": ["mind"]},
+        when_models_fail="hold",
+    )
+    cases, incidents, _ = await watch(scenario, source, tmp_path / "ws")
+    for case in cases:
+        assert (case.label, case.score, case.severity) == (Label.UNKNOWN, None, 0)
+        assert (case.status, case.uncertainty.score) == (CaseStatus.PENDING, 1.0)
+    assert incidents == []
+
+
+async def test_a_reflector_without_an_answer_leaves_the_first_verdict_and_a_person(
+    source: Path, tmp_path: Path
+) -> None:
+    scripts = team(mind=always(judged(0.55)), lens=NO_ANSWERS["refuses"])
+    scenario = write_scenario(tmp_path, scripts, agents={**TEAM, "reasoners": ["mind"]})
+    cases, _, _ = await watch(scenario, source, tmp_path / "ws")
+    for case in cases:
+        assert (case.status, case.uncertainty.score) == (CaseStatus.PENDING, 1.0)
+        assert (case.label, case.score) == (Label.ANOMALOUS, 0.55)
+
+
+async def test_a_perceiver_without_an_answer_is_typed_and_disagrees_with_the_others(
+    source: Path, tmp_path: Path
+) -> None:
+    scripts = team()
+    scripts["lens"] = NO_ANSWERS["refuses"]
+    cases, _, _ = await watch(write_scenario(tmp_path, scripts, agents=TEAM), source, tmp_path / "ws")
+    for case in cases:
+        assert {p.member: p.parse for p in case.perceptions} == {"eye": Parse.PARSED, "lens": Parse.REFUSED}
+        assert case.uncertainty.comprehension == 1.0
+        assert "lens" not in case.models
+        assert "no_answer" in {anomaly.kind for anomaly in case.anomalies}
+
+
+DOWN: dict[str, Any] = {name: [{"error": 503, "times": None}] for name in ("eye", "lens", "mind")}
+
+
+async def test_all_models_down_leaves_the_detector_and_says_so(source: Path, tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path, DOWN, agents=TEAM, when_models_fail="detector-only")
+    cases, _, _ = await watch(scenario, source, tmp_path / "ws")
+    for case in cases:
+        (fallback,) = [v for v in case.verdicts if v.member == "embedded" and v.round == 0]
+        assert fallback.rationale.startswith("no model answered (mind, eye)")
+        assert (case.label, case.score) == (fallback.label, fallback.p_anomaly)
+        assert case.label is not Label.UNKNOWN
+        assert case.models == ()
+        assert case.deferred
+        assert case.uncertainty.score > 0.6
+
+
+async def test_all_models_down_with_alert_tells_people_once(source: Path, tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path, DOWN, agents=TEAM, when_models_fail="alert")
+    cases, incidents, _ = await watch(scenario, source, tmp_path / "ws")
+    assert {case.label for case in cases} == {Label.UNKNOWN}
+    (incident,) = incidents
+    assert incident.cases == tuple(case.id for case in cases)
+    assert incident.score is None
+
+
+@pytest.mark.parametrize("severe_first", [True, False])
+async def test_a_verdict_that_cites_an_unknown_rule_is_handed_to_a_person(
+    severe_first: bool, source: Path, tmp_path: Path
+) -> None:
+    cited = {"when": FIRST, "reply": judged(0.01, "rule-17"), "times": None}
+    scenario = write_scenario(tmp_path, team(mind=[cited, *always(judged(0.01))]), agents=TEAM)
+    (first, second, _), _, _ = await watch(scenario, source, tmp_path / "ws")
+    assert first.uncertainty.decision is Decision.ACCEPT  # by itself
+    assert (first.status, first.deferred) == (CaseStatus.PENDING, True)
+    assert [v.unknown_rules for v in first.verdicts if v.member == "mind"] == [("rule-17",)]
+    assert second.status is CaseStatus.DONE
+    done, _, workspace = await watch(scenario, source, tmp_path / "ws")
+    assert done[0].status is CaseStatus.PENDING
+    assert "unknown_rule" in {anomaly.kind for anomaly in workspace.cases.get(first.id).anomalies}
+
+
+def deferred(alarm: Alarm, source: Path, **blocks: Any) -> tuple[str, list[dict[str, Any]]]:
+    """A scenario whose cases all wait for a person, watched by a process of its own."""
+    scripts = team(mind=always(judged(0.55)), lens=always(again(0.55)))
+    scenario = write_scenario(alarm.folder, scripts, agents={**TEAM, "reasoners": ["mind"]}, **blocks)
+    lines = alarm("watch", source, "--scenario", scenario, "--json").of("case")
+    assert [line["status"] for line in lines] == ["pending"] * WINDOWS
+    return str(scenario), lines
+
+
+def test_a_person_resolves_in_another_process_exactly_once(source: Path, tmp_path: Path) -> None:
+    alarm = Alarm(tmp_path)
+    scenario, lines = deferred(alarm, source)
+    case = lines[1]["id"]
+    assert [line["id"] for line in alarm("review", "list", "--json").document] == [line["id"] for line in lines]
+    before = checkpoints(alarm.workspace)
+    resolved = alarm("review", "resolve", case, "--as", "normal", "--note", "the gardener", "--json").document
+    assert (resolved["id"], resolved["label"], resolved["status"]) == (case, "normal", "done")
+    assert resolved["score"] == lines[1]["score"]  # what the agents made of it stays on record
+    second = alarm("review", "resolve", case, "--as", "anomalous", code=2)
+    assert second.out == ""
+    assert re.match(rf"alarm: {case}: the case .+", " ".join(second.err.split()))
+    assert "Traceback" not in second.err
+    (record,) = [record for record in alarm.records("cases") if record["id"] == case]
+    assert (record["resolution"]["answer"], record["resolution"]["note"]) == ("normal", "the gardener")
+    assert set(before) - set(checkpoints(alarm.workspace)) == {case}
+    assert [line["id"] for line in alarm("review", "list", "--json").document] == [lines[0]["id"], lines[2]["id"]]
+    again_ = alarm("watch", source, "--scenario", scenario, "--json", "--all").of("case")
+    assert [line["status"] for line in again_] == ["pending", "done", "pending"]
+
+
+def test_the_trace_of_a_case_goes_on_where_the_person_answered(source: Path, tmp_path: Path) -> None:
+    alarm = Alarm(tmp_path)
+    _, lines = deferred(alarm, source)
+    alarm("review", "resolve", lines[0]["id"], "--as", "anomalous")
+    query = "SELECT name, attributes FROM spans WHERE trace_id = ?"
+    found = alarm.rows(query, lines[0]["trace_id"], file="traces.db")
+    names = [name for name, _ in found]
+    assert {"resolve", "hand_off", "conclude"} <= set(names)
+    assert sum(json.loads(attributes).get("alarm.interrupt", False) for _, attributes in found) == 1
+    assert names.count("perceive") == 2  # nobody perceived or reasoned again
+    assert names.count("reason") == 1
+
+
+def test_an_answer_moves_the_case_out_of_its_incident_or_into_one(source: Path, tmp_path: Path) -> None:
+    alarm = Alarm(tmp_path)
+    _, lines = deferred(alarm, source)
+    (incident,) = alarm.records("incidents")
+    assert incident["cases"] == [line["id"] for line in lines]
+    for line in lines[:2]:
+        alarm("review", "resolve", line["id"], "--as", "normal")
+    (incident,) = alarm.records("incidents")
+    assert (incident["cases"], incident["start"]) == ([lines[2]["id"]], lines[2]["start"])
+    alarm("review", "resolve", lines[2]["id"], "--as", "unsure")
+    (incident,) = alarm.records("incidents")
+    assert incident["cases"] == [lines[2]["id"]]
+
+
+@pytest.mark.parametrize("what", ["nothing-like-it-000000000", ""])
+def test_resolving_what_is_not_there_is_one_sentence(what: str, tmp_path: Path) -> None:
+    done = Alarm(tmp_path)("review", "resolve", what, "--as", "normal", code=2)
+    assert done.out == ""
+    assert "there is no such case" in done.err
+
+
+async def test_a_half_done_case_is_run_afresh_and_nothing_is_doubled(source: Path, tmp_path: Path) -> None:
+    """The first run breaks off after perceiving: the reasoner's script foresees no call."""
+    scenario = write_scenario(tmp_path, team(mind=[{"when": "never said", "reply": "x"}]), agents=TEAM)
+    with pytest.raises(AssertionError, match="no step answers"):
+        await watch(scenario, source, tmp_path / "ws")
+    assert checkpoints(tmp_path / "ws")  # perceived, and then cut off
+    (tmp_path / "mind.json").write_text(json.dumps(always(judged(0.04))), encoding="utf-8")
+    cases, _, _ = await watch(scenario, source, tmp_path / "ws")
+    assert len(cases) == WINDOWS
+    for case in cases:
+        assert sorted(p.member for p in case.perceptions) == ["eye", "lens"]
+        assert sorted(v.member for v in case.verdicts) == ["eye", "mind"]
+    assert checkpoints(tmp_path / "ws") == {}
+
+
+NODES = '''
+from alarm_agents.types import Label
+
+def broken(state):
+    raise ZeroDivisionError("the plate reader is\\x1b[31m on fire " + "x" * 1000)
+
+def nonsense(state):
+    return "a sentence, where what it adds was asked for"
+
+def pixels(state):
+    import numpy
+    return {"notes": {"pixels": {"speed": numpy.zeros((480, 640, 3))}}}
+
+async def unknown(state):
+    return {"colour": "red"}
+
+def fine(state, runtime):
+    return {"notes": {"fine": {"windows": 1, "scenario": runtime.context.scenario.name}}}
+'''
+
+
+@pytest.mark.parametrize("name", ["broken", "nonsense", "pixels", "unknown"])
+async def test_a_scenarios_own_node_that_fails_loses_no_window(name: str, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "my_nodes.py").write_text(NODES, encoding="utf-8")
+    graph = {
+        "nodes": {"mine": f"my_nodes.py:{name}"},
+        "edges": [{"from": "reason", "to": "mine"}, {"from": "mine", "to": "uncertainty"}],
+    }
+    scenario = write_scenario(tmp_path, team(), agents=TEAM, graph=graph)
+    cases, _, workspace = await watch(scenario, source, tmp_path / "ws")
+    assert len(cases) == WINDOWS
+    for case in cases:
+        assert (case.status, case.deferred) == (CaseStatus.PENDING, True)
+        errors = [anomaly for anomaly in workspace.cases.get(case.id).anomalies if anomaly.kind == "node_error"]
+        assert any(anomaly.severe and "'mine' failed" in anomaly.text for anomaly in errors)
+        assert all(len(anomaly.text) < 400 for anomaly in errors)
+        assert case.score == pytest.approx(0.03)  # what the agents found is kept
+    assert not any(mark in (tmp_path / "ws" / "checkpoints.db").read_bytes() for mark in PIXELS)
+
+
+async def test_a_scenarios_own_node_leaves_notes(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "my_nodes.py").write_text(NODES, encoding="utf-8")
+    graph = {
+        "nodes": {"mine": "my_nodes.py:fine"},
+        "edges": [{"from": "reason", "to": "mine"}, {"from": "mine", "to": "uncertainty"}],
+    }
+    cases, _, _ = await watch(write_scenario(tmp_path, graph=graph), source, tmp_path / "ws")
+    assert [case.notes for case in cases] == [{"fine": {"windows": 1, "scenario": "yard"}}] * WINDOWS
+
+
+async def test_without_models_a_waiting_case_is_small_and_a_concluded_one_leaves_nothing(
+    source: Path, tmp_path: Path
+) -> None:
+    settings = {"uncertainty": {"accept_below": 0.0}, "source": {"frames": 16}}  # everything waits
+    cases, _, _ = await watch(write_scenario(tmp_path, **settings), source, tmp_path / "ws")
+    sizes = checkpoints(tmp_path / "ws")
+    assert set(sizes) == {case.id for case in cases}
+    assert all(case.models == () and "No model took part" in case.explanation for case in cases)
+    assert max(sizes.values()) <= 8 * 1024
+    calm, _, _ = await watch(write_scenario(tmp_path, name="calm"), source, tmp_path / "calm")
+    assert {case.status for case in calm} == {CaseStatus.DONE}
+    assert checkpoints(tmp_path / "calm") == {}
+
+
+async def test_no_picture_is_kept_anywhere_but_in_the_source(source: Path, tmp_path: Path) -> None:
+    scripts = team(mind=always(judged(0.55)), lens=always(again(0.55)))
+    agents = {**TEAM, "reasoners": ["mind"]}
+    cases, _, workspace = await watch(
+        write_scenario(tmp_path, scripts, agents=agents, tools=["zoom", "motion"]), source, tmp_path / "ws"
+    )
+    assert all(case.status is CaseStatus.PENDING for case in cases)
+    workspace.close()
+    kept = [path for path in (tmp_path / "ws").rglob("*") if path.is_file()]
+    assert {"alarm.db", "checkpoints.db", "traces.db"} <= {path.name for path in kept}
+    assert {path.name: mark for path in kept for mark in PIXELS if mark in path.read_bytes()} == {}
+    assert all(sum(len(str(span.attributes)) for span in spans(tmp_path / "ws", case)) < 16_000 for case in cases)
+
+
+async def test_a_suite_never_waits(source: Path, tmp_path: Path) -> None:
+    scripts = team(mind=always(judged(0.55)), lens=always(again(0.55)))
+    scenario = write_scenario(tmp_path, scripts, agents={**TEAM, "reasoners": ["mind"]})
+    cases, _, _ = await watch(scenario, source, tmp_path / "ws", ask_people=False, namespace="suite")
+    assert {(case.status, case.deferred, case.score) for case in cases} == {(CaseStatus.DONE, True, 0.55)}
+    assert checkpoints(tmp_path / "ws") == {}
+
+
+async def test_an_audited_share_of_certain_cases_is_shown_to_a_person_too(source: Path, tmp_path: Path) -> None:
+    all_, _, _ = await watch(write_scenario(tmp_path, promise={"audit_rate": 1.0}), source, tmp_path / "ws")
+    assert all(case.status is CaseStatus.PENDING and case.uncertainty.reason == "drawn for audit" for case in all_)
+
+
+async def test_recorded_captions_are_perceived_already_whatever_the_perceivers(tmp_path: Path) -> None:
+    rows = "".join(f"{frame},a man walks past\n" for frame in range(16))
+    (tmp_path / "said.csv").write_text("frame,caption\n" + rows, encoding="utf-8")
+    scenario = write_scenario(tmp_path, team(), agents=TEAM)
+    cases, _, _ = await watch(scenario, tmp_path / "said.csv", tmp_path / "ws")
+    for case in cases:
+        assert [(p.member, p.parse) for p in case.perceptions] == [("recorded", Parse.RECORDED)]
+        assert case.models == ("eye", "mind")
+
+
+async def test_a_rule_that_another_process_disables_no_longer_judges(source: Path, tmp_path: Path) -> None:
+    scenario = write_scenario(tmp_path)
+    alarm = Alarm(tmp_path)
+    everything = ("rules", "add", "everything is odd", "-s", scenario, "--predicate", "motion.speed >= 0.0", "--json")
+    rule = alarm(*everything).document
+    from alarm_agents.graphs.load import load_monitor
+    from alarm_agents.workspace import Workspace
+
+    found, builder = load_monitor(scenario)
+    found = found.model_copy(update={"source": found.source.model_copy(update={"frames": 1})})
+    labels: list[Label] = []
+    async with Monitor(Workspace(alarm.workspace), found, builder) as monitor:
+        async for watched in monitor.watch(str(source)):
+            if isinstance(watched.record, Case):
+                labels.append(watched.record.label)
+                if len(labels) == 2:
+                    alarm("rules", "disable", rule["id"], "-s", scenario)
+    assert labels[:2] == [Label.ANOMALOUS] * 2
+    assert set(labels[12:]) == {Label.NORMAL}  # at most `AT_ONCE` windows were at work already
