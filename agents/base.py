@@ -73,7 +73,7 @@ class Agent:
         with tracing.span(f"{self.role} {self.member}", kind="agent", **named) as span:
             yield span
 
-    async def ask(self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), **values: str) -> Answer[T]:
+    async def ask(self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), /, **values: str) -> Answer[T]:
         """The model's answer to the prompt, typed when it is none; never raises for what a model does.
 
         Raises `ConfigurationError` when this member has no model.

@@ -16,13 +16,13 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
-from langgraph.types import Send
+from langgraph.types import Command, Send
 
 from alarm_agents import expressions
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs import nodes
 from alarm_agents.graphs.context import Context
-from alarm_agents.graphs.state import MonitorState, condition_values
+from alarm_agents.graphs.state import MonitorState, condition_values, fitting
 from alarm_agents.observability import tracing
 from alarm_agents.plugins import load_object
 from alarm_agents.scenario import CONDITION_NAMES, Scenario
@@ -156,7 +156,8 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         way, path_map = self._ways[source] if always is None else (always, None)
         if conditional:
             targets = _as_map([way] if isinstance(way, str) else path_map)
-            reachable = {**{target: target for target, _ in conditional}, **targets} if targets else None
+            named: dict[Hashable, str] = {target: target for target, _ in conditional}
+            reachable = {**named, **targets} if targets else None
             plain.add_conditional_edges(source, _router(source, conditional, way), reachable)
         elif isinstance(way, str):
             plain.add_edge(source, way)
@@ -229,9 +230,9 @@ def _traced(name: str, function: Callable[..., Any]) -> Callable[..., Awaitable[
         given = (state, runtime) if wants_runtime else (state,)
         try:
             with tracing.span(name, kind="node"), working_on(runtime.context.work(state["window"])):
-                if inspect.iscoroutinefunction(function):
-                    return await function(*given)
-                return await asyncio.to_thread(function, *given)
+                waits = inspect.iscoroutinefunction(function)
+                found = await (function(*given) if waits else asyncio.to_thread(function, *given))
+                return found if ours or isinstance(found, Command) else fitting(name, found)
         except GraphBubbleUp:
             raise
         except Exception as error:  # a user's code may raise anything, and no window may be lost to it

@@ -65,7 +65,7 @@ async def recall(state: MonitorState, runtime: Runtime[Context]) -> Update:
         similar = memory.similar(text)
         tracing.set(**{"alarm.rules": len(rules), "alarm.revision": revision, "alarm.similar": len(similar)})
     found: Update = {"rules": tuple(rule.ref for rule in rules), "revision": revision, "similar": tuple(similar)}
-    if any(perception.parse is Parse.EMBEDDED for perception in perceptions):
+    if any(perception.parse in (Parse.EMBEDDED, Parse.RECORDED) for perception in perceptions):
         # The experts' facts are that perceiver's facts: kept once, checkpoints and cases are a third smaller.
         found["measurements"] = tuple(m.model_copy(update={"facts": ()}) for m in state["measurements"])
     return found
@@ -99,7 +99,7 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
 
 
 async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
-    """The reflector looks again; its verdict stands in place of those before it."""
+    """The reflector looks again; its verdict, where it has one, stands in place of those before it."""
     context, number = runtime.context, state.get("round", 0) + 1
     question, work = _question(state, context), context.work(state["window"])
     found = await context.reflector.reflect(question, latest(state), work, context.tools, number)

@@ -5,9 +5,13 @@ Reducers are keyed by member, so that a second run on the same thread replaces a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, get_type_hints
 
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, as the dev server asks it to
 
 from alarm_agents.types import (
@@ -72,6 +76,30 @@ class PerceiveTask(TypedDict):
     measurements: tuple[Measurement, ...]
 
 
+def fitting(name: str, found: object) -> dict[str, Any]:
+    """What a scenario's own node gives back, as the state takes it: small records and plain notes, nothing else.
+
+    Raises `TypeError` or `ValueError`, which say what does not fit.
+    """
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise TypeError(f"it gave back a {type(found).__name__}, not what it adds to the state")
+    unknown = sorted(str(key) for key in found if key not in _parts())
+    if unknown:
+        raise ValueError(f"the state has no '{unknown[0]}'; leave it in {{'notes': {{'{name}': ...}}}}")
+    json.dumps(to_jsonable_python(found.get("notes", {})), allow_nan=False)
+    try:
+        return {key: _parts()[key].validate_python(value) for key, value in found.items()}
+    except ValidationError as error:
+        raise ValueError(f"{error.title}: {error.errors()[0]['msg']}") from error
+
+
+@cache
+def _parts() -> dict[str, TypeAdapter[Any]]:
+    return {key: TypeAdapter(hint) for key, hint in get_type_hints(MonitorState).items()}
+
+
 def rounds(state: MonitorState) -> list[list[Verdict]]:
     """The verdicts by round: the reasoners' first, then those of each reflection."""
     verdicts = list(state.get("verdicts", {}).values())
@@ -80,9 +108,9 @@ def rounds(state: MonitorState) -> list[list[Verdict]]:
 
 
 def latest(state: MonitorState) -> list[Verdict]:
-    """The verdicts that stand now."""
+    """The verdicts that stand now: of the last round in which somebody answered, else of the last."""
     found = rounds(state)
-    return found[-1] if found else []
+    return next((verdicts for verdicts in reversed(found) if signals.usable(verdicts)), found[-1] if found else [])
 
 
 def facts(state: MonitorState) -> list[Fact]:

@@ -21,6 +21,9 @@ from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.tooling import run_tool
 from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.tools.registry import available, load_tools
+from alarm_agents.types import Label
+from alarm_agents.uncertainty.gate import labels_needed
+from alarm_agents.workspace import Workspace
 
 models = typer.Typer(no_args_is_help=True, help="The local models that a scenario names.")
 tools = typer.Typer(no_args_is_help=True, help="What agents can call.")
@@ -141,6 +144,7 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
         "no_model": not found.uses_models,
         "embedder": default_embedder().name,
         "rules": len(rules.active()),
+        "gate": _gate(workspace, found),
         "references": dict(references.details),
         "extras": {extra: _installed(package) for extra, package in EXTRAS.items()},
         "not_yet_kept": list(found.not_yet_kept),
@@ -161,6 +165,16 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
         console.print(
             "[yellow]No references:[/] each source's own first seconds set its threshold. `alarm induce` teaches it."
         )
+
+
+def _gate(workspace: Workspace, scenario: Scenario) -> str:
+    """Whether the gate can be closed yet: without labels nobody knows what it would miss."""
+    if scenario.graph.gate is None:
+        return "off"
+    needed = labels_needed(scenario.graph.gate.max_missed, scenario.promise.delta)
+    answered = workspace.cases.find(scenario=scenario.name, answered=True)
+    count = sum(case.label is Label.ANOMALOUS for case in answered)
+    return f"{'open' if count < needed else 'in use'}: {count} of {needed} answers 'anomalous' that its bound needs"
 
 
 def _installed(package: str) -> str:

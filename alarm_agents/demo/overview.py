@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -47,16 +47,13 @@ def draw_overview(
     """Write the picture (PNG): key frames of the largest incidents and a normal moment, above p of every frame."""
     moments = key_moments(cases, incidents)
     figure = Figure(figsize=(12, 5.4), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1])
-    axes = upper.subplots(1, max(1, len(moments)), squeeze=False)[0]
+    grid = figure.add_gridspec(2, max(1, len(moments)))
     for number, moment in enumerate(moments):
-        _frame(axes[number], source, moment, "abcd"[number])
-    if not moments:
-        axes[0].set_axis_off()
-    _timeline(lower.subplots(), cases, incidents, implanted, moments)
-    canvas.draw()
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        _frame(figure.add_subplot(grid[0, number]), source, moment, "abcd"[number])
+    _timeline(figure.add_subplot(grid[1, :]), cases, incidents, implanted, moments)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png")
+    image = Image.open(drawn).convert("RGB")
     image.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)  # a third of the size
 
 

@@ -55,8 +55,8 @@ def backdrop() -> Image:
     rng = np.random.default_rng(SEED)
     rows = (np.arange(HEIGHT * FINE, dtype=np.float32) + 0.5) / FINE
     columns = (np.arange(WIDTH * FINE, dtype=np.float32) + 0.5) / FINE
-    depth = (FOCAL * CAMERA / (rows - HORIZON))[:, None]
-    across = (columns[None, :] - WIDTH / 2) * depth / FOCAL
+    depth: Floats = (FOCAL * CAMERA / (rows - HORIZON))[:, None].astype(np.float32)
+    across: Floats = ((columns[None, :] - WIDTH / 2) * depth / FOCAL).astype(np.float32)
     canvas = np.empty((len(rows), len(columns), 3), np.float32)
     canvas[:] = GRASS
     canvas *= (1 + 0.16 * _cloudy(rng, 2.0) + 0.12 * _cloudy(rng, 24.0))[..., None]

@@ -17,7 +17,7 @@ from alarm_agents.agents.inducer import Reference
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Reasoner
 from alarm_agents.agents.reflector import Reflector
-from alarm_agents.errors import AlarmError, ConflictError
+from alarm_agents.errors import AlarmError, ConflictError, SourceError
 from alarm_agents.graphs.builder import MonitorGraph
 from alarm_agents.graphs.casework import extend, without
 from alarm_agents.graphs.context import Context
@@ -119,18 +119,24 @@ class Monitor:
             return
         context = self._context(run, media, references)
         incident: Incident | None = None
-        async with aclosing(self._judged(context, media, references, progress)) as judged:
-            async for case, known in judged:
-                before, incident = incident, await self._extended(incident, case, context)
-                yield Watched(case, known and case.window.start <= run.told)
-                if case.window.start > run.told:
-                    self.workspace.runs.tell(run.id, case.window.start)
-                if before is not None and (incident is None or incident.id != before.id or incident.status == "closed"):
-                    for ended in self._ended(before, run.id):
-                        yield ended
-                    incident = incident if incident is not None and incident.status == "open" else None
+        error: SourceError | None = None
+        try:
+            async with aclosing(self._judged(context, media, references, progress)) as judged:
+                async for case, known in judged:
+                    before, incident = incident, await self._extended(incident, case, context)
+                    yield Watched(case, known and case.window.start <= run.told)
+                    if case.window.start > run.told:
+                        self.workspace.runs.tell(run.id, case.window.start)
+                    if before is not None and (incident is None or incident.id != before.id or incident.status == "closed"):
+                        for ended in self._ended(before, run.id):
+                            yield ended
+                        incident = incident if incident is not None and incident.status == "open" else None
+        except SourceError as raised:  # the stream ends here, and with it the incident
+            error = raised
         for ended in self._ended(incident, run.id) if incident is not None else ():
             yield ended
+        if error is not None:
+            raise error
         self.workspace.runs.finish(run.id, self.memory.rules.revision(source.slug))
 
     async def resolve(self, case_id: str, resolution: Resolution) -> Case:

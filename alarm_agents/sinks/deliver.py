@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Sequence
 
 import httpx
@@ -14,6 +15,8 @@ from alarm_agents.types import Incident
 from alarm_agents.workspace.cases import CaseStore
 
 SECONDS = 10.0
+"""How long one delivery may take."""
+PLACE = re.compile(r"\{(title|source|severity|id)\}")
 _log = logging.getLogger(__name__)
 
 
@@ -44,15 +47,13 @@ async def _post(sink: WebhookSettings, incident: Incident, key: str) -> None:
 async def _run(sink: CommandSettings, incident: Incident) -> None:
     """Run the program; values are single arguments, never parsed by a shell."""
     values = {"title": incident.title, "source": incident.source, "severity": incident.severity, "id": incident.id}
-    arguments = [_filled(part, values) for part in sink.run]
+    arguments = [PLACE.sub(lambda found: str(values[found[1]]), part) for part in sink.run]
     process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.DEVNULL)
-    async with asyncio.timeout(SECONDS):
-        code = await process.wait()
+    try:
+        async with asyncio.timeout(SECONDS):
+            code = await process.wait()
+    except TimeoutError:
+        process.kill()
+        raise
     if code:
         raise RuntimeError(f"exit code {code}")
-
-
-def _filled(part: str, values: dict[str, object]) -> str:
-    for name, value in values.items():
-        part = part.replace("{" + name + "}", str(value))
-    return part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from scipy.stats import beta
@@ -22,3 +23,8 @@ def gate_threshold(anomalous: Sequence[float], max_missed: float, delta: float) 
             break
         best = score
     return best
+
+
+def labels_needed(max_missed: float, delta: float) -> int:
+    """How many anomalous cases people must have labelled before any gate can be closed."""
+    return math.ceil(math.log(delta) / math.log(1.0 - max_missed))

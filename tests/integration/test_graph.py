@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.observability.store import SpanStore
 from alarm_agents.types import Case, CaseStatus, Decision, Label, Parse
+from alarm_agents.workspace import Workspace
 from support.alarm import Alarm
 from support.clips import clip, write_folder
 from support.scenarios import SEEN, SORRY, again, always, judged, watch, write_scenario
@@ -195,10 +197,7 @@ async def test_all_models_down_with_alert_tells_people_once(source: Path, tmp_pa
     assert incident.score is None
 
 
-@pytest.mark.parametrize("severe_first", [True, False])
-async def test_a_verdict_that_cites_an_unknown_rule_is_handed_to_a_person(
-    severe_first: bool, source: Path, tmp_path: Path
-) -> None:
+async def test_a_verdict_that_cites_an_unknown_rule_is_handed_to_a_person(source: Path, tmp_path: Path) -> None:
     cited = {"when": FIRST, "reply": judged(0.01, "rule-17"), "times": None}
     scenario = write_scenario(tmp_path, team(mind=[cited, *always(judged(0.01))]), agents=TEAM)
     (first, second, _), _, _ = await watch(scenario, source, tmp_path / "ws")
@@ -206,9 +205,7 @@ async def test_a_verdict_that_cites_an_unknown_rule_is_handed_to_a_person(
     assert (first.status, first.deferred) == (CaseStatus.PENDING, True)
     assert [v.unknown_rules for v in first.verdicts if v.member == "mind"] == [("rule-17",)]
     assert second.status is CaseStatus.DONE
-    done, _, workspace = await watch(scenario, source, tmp_path / "ws")
-    assert done[0].status is CaseStatus.PENDING
-    assert "unknown_rule" in {anomaly.kind for anomaly in workspace.cases.get(first.id).anomalies}
+    assert "unknown_rule" in {anomaly.kind for anomaly in first.anomalies}
 
 
 def deferred(alarm: Alarm, source: Path, **blocks: Any) -> tuple[str, list[dict[str, Any]]]:
@@ -290,7 +287,7 @@ async def test_a_half_done_case_is_run_afresh_and_nothing_is_doubled(source: Pat
     assert checkpoints(tmp_path / "ws") == {}
 
 
-NODES = '''
+NODES = """
 from alarm_agents.types import Label
 
 def broken(state):
@@ -308,7 +305,7 @@ async def unknown(state):
 
 def fine(state, runtime):
     return {"notes": {"fine": {"windows": 1, "scenario": runtime.context.scenario.name}}}
-'''
+"""
 
 
 @pytest.mark.parametrize("name", ["broken", "nonsense", "pixels", "unknown"])
@@ -396,9 +393,6 @@ async def test_a_rule_that_another_process_disables_no_longer_judges(source: Pat
     alarm = Alarm(tmp_path)
     everything = ("rules", "add", "everything is odd", "-s", scenario, "--predicate", "motion.speed >= 0.0", "--json")
     rule = alarm(*everything).document
-    from alarm_agents.graphs.load import load_monitor
-    from alarm_agents.workspace import Workspace
-
     found, builder = load_monitor(scenario)
     found = found.model_copy(update={"source": found.source.model_copy(update={"frames": 1})})
     labels: list[Label] = []

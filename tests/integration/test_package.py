@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,32 @@ def test_every_module_stands_in_the_import_contract() -> None:
         roots = {".".join(dotted.split(".")[:depth]) for depth in (2, 3)}
         # The two packages' own `__init__` import nothing; `observability` is split over two layers.
         assert roots & named or dotted in {"alarm_agents", "alarm_agents.observability"}, f"{dotted} has no layer"
+
+
+def test_every_import_is_declared() -> None:
+    project = CONFIGURATION["project"]
+    extras = [one for name, extra in project["optional-dependencies"].items() if name != "dev" for one in extra]
+    declared = {normal(re.split(r"[^\w.-]", one)[0]) for one in [*project["dependencies"], *extras]}
+    sources = packages_distributions()
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*.py"):
+            for name in imported(path) - set(sys.stdlib_module_names) - {"alarm_agents"} - set(EXTRAS):
+                assert {normal(one) for one in sources.get(name, [name])} & declared, f"{path}: {name} is not declared"
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names of a file's imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return {name.partition(".")[0] for name in found}
 
 
 def fresh(code: str) -> str:

@@ -47,7 +47,13 @@ def write_scenario(folder: Path, models: dict[str, Steps] | None = None, name: s
         (folder / f"{model}.json").write_text(json.dumps(list(steps)), encoding="utf-8")
         block[model] = {"backend": "scripted", "script": f"{model}.json", "retries": 0}
     source = {"fps": 10, "frames": 8, **blocks.pop("source", {})}
-    scenario = {"name": name, "normal": "People walk.", "source": source, **({"models": block} if block else {}), **blocks}
+    scenario = {
+        "name": name,
+        "normal": "People walk.",
+        "source": source,
+        **({"models": block} if block else {}),
+        **blocks,
+    }
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(scenario, sort_keys=False), encoding="utf-8")
     return path

@@ -50,7 +50,9 @@ def cited(verdict: Verdict) -> list[str]:
                      id="a person's rule of anomaly outweighs a person's rule of normality"),
     ],
 )  # fmt: skip
-def test_the_rules_decide(rules: list[Rule], given_: dict[str, object], label: Label, p: float, cites: list[str]) -> None:
+def test_the_rules_decide(
+    rules: list[Rule], given_: dict[str, object], label: Label, p: float, cites: list[str]
+) -> None:
     verdict = judged(*rules, **given_)  # type: ignore[arg-type]
     assert verdict.label is label
     assert verdict.p_anomaly == pytest.approx(p, abs=1e-6)

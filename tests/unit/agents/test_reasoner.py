@@ -26,9 +26,7 @@ def judged(label: str, p: float, *rules: str, severity: int = 2) -> Judged:
     return Judged(label=label, p_anomaly=p, severity=severity, rules=list(rules), rationale="because")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("label", "p"), [("normal", 0.0), ("normal", 0.49), ("anomalous", 0.5), ("anomalous", 1.0)]
-)
+@pytest.mark.parametrize(("label", "p"), [("normal", 0.0), ("normal", 0.49), ("anomalous", 0.5), ("anomalous", 1.0)])
 def test_a_consistent_answer_is_taken_as_it_is(label: str, p: float) -> None:
     verdict = to_verdict("mind#1", "mind", answer(judged(label, p, "a-bike")), [BIKE, WALK], round_=2)
     assert (verdict.label, verdict.p_anomaly, verdict.parse) == (Label(label), p, Parse.PARSED)
