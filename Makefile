@@ -30,6 +30,7 @@ lint: $(LINT)/.installed  ## check style, types and the order of imports
 	cd $(LINT) && bin/lint-imports --config ../pyproject.toml --no-logo
 	cd $(LINT) && bin/mypy --config-file ../pyproject.toml -p alarm_agents \
 	| sed -E 's#^.*site-packages/(alarm_agents/(agents|graphs|memory|observability|tools)/)#\1#; s#^alarm_agents/(agents|graphs|memory|observability|tools)/#\1/#; s#^.*site-packages/##'
+	cd tests && ../$(LINT)/bin/mypy --config-file ../pyproject.toml --cache-dir ../$(LINT)/.mypy_cache --explicit-package-bases .
 	@cd $(LINT) && bin/python -c 'import alarm_agents.cli, importlib.util as u; u.find_spec("torch") and exit("the base install brings torch")'
 
 .venv/.installed: pyproject.toml

@@ -22,10 +22,10 @@ that about one normal window in a hundred of Ped2's training clips lies beyond t
 WARM_UP_SPREAD, WARM_UP_REACH = 0.12, 3.0
 """For a warm-up: the least robust spread of the log of a measure, and how many of them lie within the limit."""
 
-UNITS = {
-    "motion.ratio": "times the speed that is usual at its place",
-    "motion.speed": "picture heights a second",
-    "captions.novelty": "novelty against the reference captions (0 the same, 1 unrelated)",
+PHRASES = {
+    "motion.ratio": "the fastest thing moves at {} times the speed that is usual at its place",
+    "motion.speed": "the fastest thing moves at {} picture heights a second",
+    "captions.novelty": "what captions say differs by {} from what they usually say (0 the same)",
 }
 
 
@@ -93,12 +93,12 @@ def _series(measure: str, references: Sequence[Sequence[Measurement]]) -> list[N
 
 def _pair(measure: str, typical: float, limit: float, provenance: Provenance, source: str) -> list[Rule]:
     threshold = Threshold(measure=measure, limit=limit, typical=typical)
-    unit = UNITS.get(measure, measure)
+    phrase = PHRASES.get(measure, measure + " is {}")
     name = measure.replace(".", "-") + (f"-{source}" if source else "")
     normal = Rule(
         id=f"{name}-usual",
         kind=RuleKind.NORMAL,
-        text=f"{measure} is usually {typical:.2f} and at most {limit:.2f} {unit}",
+        text=phrase.format(f"usually {typical:.2f} and at most {limit:.2f}"),
         predicate=f"{measure} <= {limit!r}",
         threshold=threshold,
         severity=0,
@@ -106,4 +106,4 @@ def _pair(measure: str, typical: float, limit: float, provenance: Provenance, so
         provenance=provenance,
     )
     odd = {"id": f"{name}-high", "kind": RuleKind.ANOMALOUS, "severity": 2, "predicate": f"{measure} > {limit!r}"}
-    return [normal, normal.model_copy(update={**odd, "text": f"{measure} exceeds {limit:.2f} {unit}"})]
+    return [normal, normal.model_copy(update={**odd, "text": phrase.format(f"more than {limit:.2f}")})]

@@ -108,7 +108,8 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         The function takes the state, or the state and LangGraph's `Runtime[Context]`; async or not.
         """
         name, function = args if len(args) == 2 else (getattr(args[0], "__name__", ""), args[0])
-        if not isinstance(name, str) or not name.isidentifier() or not callable(function):
+        usable = isinstance(name, str) and name.isidentifier() and name not in (START, END)
+        if not usable or not callable(function):
             raise ConfigurationError(f"'{name}' cannot be a node: it needs a name like a variable's and a function")
         self._functions[name] = (function, options)
         return self
@@ -148,21 +149,30 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
             self._wire(plain, source)
         return plain.compile(*args, **options)
 
-    def _wire(self, plain: StateGraph[Any, Any, Any, Any], source: str) -> None:
+    def _way(self, source: str) -> tuple[list[tuple[str, Condition | None]], Router | str, PathMap]:
+        """The conditional edges from a node that can be taken, and the way on where none is."""
         edges = self._edges.get(source, [])
         always = next((target for target, when in edges if when is None), None)
         # Nothing behind an edge without a condition is ever reached.
         conditional = list(itertools.takewhile(lambda edge: edge[1] is not None, edges))
-        way, path_map = self._ways[source] if always is None else (always, None)
+        return (conditional, always, None) if always is not None else (conditional, *self._ways[source])
+
+    def _wire(self, plain: StateGraph[Any, Any, Any, Any], source: str) -> None:
+        conditional, way, path_map = self._way(source)
         if conditional:
             targets = _as_map([way] if isinstance(way, str) else path_map)
-            named: dict[Hashable, str] = {target: target for target, _ in conditional}
-            reachable = {**named, **targets} if targets else None
+            reachable = {**{target: target for target, _ in conditional}, **targets} if targets else None
             plain.add_conditional_edges(source, _router(source, conditional, way), reachable)
         elif isinstance(way, str):
             plain.add_edge(source, way)
         else:
             plain.add_conditional_edges(source, way, path_map)
+
+    def _targets(self, source: str) -> set[str]:
+        """Where a node may lead; a path that does not say may lead to any node."""
+        conditional, way, path_map = self._way(source)
+        targets = _as_map([way] if isinstance(way, str) else path_map).values()
+        return {*(target for target, _ in conditional), *(targets or self._functions)}
 
     def _check(self) -> None:
         known = {*self._functions, START, END}
@@ -172,6 +182,8 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
                     if name not in known:
                         hint = f"the nodes are {', '.join(self._functions)}"
                         raise ConfigurationError(f"edge {source} -> {target}: there is no node '{name}'", remedy=hint)
+                if source == END or target == START:
+                    raise ConfigurationError(f"edge {source} -> {target}: nothing leads to the start or past the end")
                 if target == "hand_off" and source != "enqueue":
                     raise ConfigurationError(
                         f"edge {source} -> hand_off: a case must be in the review queue before it is handed off",
@@ -183,6 +195,23 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
                     f"node '{name}' has no edge that always leaves it",
                     remedy=f"add {{from: {name}, to: uncertainty}} under graph.edges",
                 )
+        self._check_ends()
+
+    def _check_ends(self) -> None:
+        """Raise `ConfigurationError` where a case could end without being written, or never end."""
+        leads = {name: self._targets(name) for name in (START, *self._functions)}
+        unwritten = _reached(START, {**leads, "conclude": set()})
+        for name in unwritten - {"conclude"}:
+            if END in leads.get(name, ()):
+                raise ConfigurationError(
+                    f"edge {name} -> {END}: a case would end without being written",
+                    remedy="lead the edge to 'conclude', which writes it",
+                )
+        for name in (*self._edges, *self._functions):
+            if name in unwritten and END not in _reached(name, leads):
+                raise ConfigurationError(
+                    f"once at '{name}', a case never comes to 'conclude'", remedy="put a `when` to one of the edges"
+                )
 
 
 def default_monitor(scenario: Scenario) -> MonitorGraph:
@@ -193,6 +222,15 @@ def default_monitor(scenario: Scenario) -> MonitorGraph:
     for edge in scenario.graph.edges:
         builder.edge(edge.from_, edge.to, edge.when)
     return builder
+
+
+def _reached(start: str, leads: Mapping[str, set[str]]) -> set[str]:
+    """The nodes that can be reached from one, itself included."""
+    reached, new = {start}, {start}
+    while new:
+        new = set().union(*(leads.get(name, set()) for name in new)) - reached
+        reached |= new
+    return reached
 
 
 def _as_map(targets: PathMap) -> dict[Hashable, str]:

@@ -133,6 +133,15 @@ class RuleMemory:
         return rule
 
 
+def scenarios_with(engine: Engine, rule: str | None = None, namespace: str = "main") -> list[str]:
+    """The scenarios that have a rule of that id (any rule, when None), by name."""
+    query = select(db.rules.c.scenario).distinct().where(db.rules.c.namespace == namespace)
+    if rule is not None:
+        query = query.where(db.rules.c.id == rule)
+    with engine.connect() as connection:
+        return sorted(connection.scalars(query))
+
+
 def written_by_person(text: str, kind: RuleKind, *, predicate: str | None, severity: int, author: str) -> Rule:
     """A person's rule, ready for `RuleMemory.add`; raises `ConfigurationError` when it says nothing."""
     if not text.strip():

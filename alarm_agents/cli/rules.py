@@ -10,24 +10,44 @@ from rich.table import Table
 
 from alarm_agents import expressions
 from alarm_agents.agents.predicates import PREDICATE_NAMES
-from alarm_agents.cli.app import JsonOption, ScenarioOption, open_workspace
+from alarm_agents.cli.app import JsonOption, open_workspace
 from alarm_agents.cli.output import console, emit, note, plain
 from alarm_agents.cli.people import who
+from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs.load import load_monitor
-from alarm_agents.memory.rules import RuleMemory, written_by_person
+from alarm_agents.memory.rules import RuleMemory, scenarios_with, written_by_person
 from alarm_agents.types import Rule, RuleKind, RuleStatus
 
 commands = typer.Typer(no_args_is_help=True, help="What is held to be normal and anomalous, in versions.")
 RuleArgument = Annotated[str, typer.Argument(help="The rule's id.")]
 
 
-def _memory(scenario: str) -> RuleMemory:
-    return RuleMemory(open_workspace().engine, load_monitor(scenario)[0].name)
+WhichScenario = Annotated[
+    str | None,
+    typer.Option(
+        "--scenario", "-s", help="The scenario's name or file [default: the one that has the rule, or was used last]"
+    ),
+]
+
+
+def _memory(scenario: str | None, rule: str | None = None) -> RuleMemory:
+    """The rules of the scenario that is meant: the one named, the one that has the rule, or the one used last."""
+    workspace = open_workspace()
+    if scenario is None:
+        holders = scenarios_with(workspace.engine, rule) if rule else []
+        if len(holders) > 1:
+            raise ConfigurationError(
+                f"several scenarios have a rule '{rule}'", remedy=f"say -s {' or -s '.join(holders)}"
+            )
+        name = holders[0] if holders else workspace.runs.latest_scenario() or "generic"
+    else:
+        name = scenario if scenario in scenarios_with(workspace.engine) else load_monitor(scenario)[0].name
+    return RuleMemory(workspace.engine, name)
 
 
 @commands.command("list")
 def list_(
-    scenario: ScenarioOption = "generic",
+    scenario: WhichScenario = None,
     everything: Annotated[bool, typer.Option("--everything", help="Disabled and rejected rules too.")] = False,
     json_: JsonOption = False,
 ) -> None:
@@ -35,7 +55,13 @@ def list_(
     memory = _memory(scenario)
     found = memory.latest() if everything else memory.active()
     if json_:
-        emit({"revision": memory.revision(), "rules": [rule.model_dump(mode="json") for rule in found]})
+        emit(
+            {
+                "scenario": memory.scenario,
+                "revision": memory.revision(),
+                "rules": [rule.model_dump(mode="json") for rule in found],
+            }
+        )
         return
     table = Table(
         title=f"{len(found)} rules of '{memory.scenario}', revision {memory.revision()}", title_justify="left"
@@ -50,9 +76,9 @@ def list_(
 
 
 @commands.command()
-def show(rule: RuleArgument, scenario: ScenarioOption = "generic", json_: JsonOption = False) -> None:
+def show(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOption = False) -> None:
     """Show a rule in all its versions, with where it comes from."""
-    found = _memory(scenario).history(rule)
+    found = _memory(scenario, rule).history(rule)
     if json_:
         emit([version.model_dump(mode="json") for version in found])
         return
@@ -65,7 +91,7 @@ def show(rule: RuleArgument, scenario: ScenarioOption = "generic", json_: JsonOp
 )
 def add(
     text: Annotated[str, typer.Argument(help="The rule in words: models read it.")],
-    scenario: ScenarioOption = "generic",
+    scenario: WhichScenario = None,
     predicate: Annotated[
         str | None, typer.Option(help="A CEL expression that is true when the rule applies; needed without models.")
     ] = None,
@@ -78,22 +104,22 @@ def add(
     """Add a rule; it counts from the next window on, also in a monitor that is running."""
     if predicate is not None:
         expressions.check(predicate, PREDICATE_NAMES, where="--predicate")
-    elif not load_monitor(scenario)[0].uses_models:
-        note("this rule has no --predicate: without models nothing can apply it", "yellow")
+    else:
+        note("this rule has no --predicate: only models can apply it, experts cannot", "yellow")
     written = written_by_person(text, kind, predicate=predicate, severity=severity, author=who())
     _report(_memory(scenario).add([written])[0], json_)
 
 
 @commands.command()
-def disable(rule: RuleArgument, scenario: ScenarioOption = "generic", json_: JsonOption = False) -> None:
+def disable(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOption = False) -> None:
     """Stop applying a rule; it stays on record."""
-    _report(_memory(scenario).set_status(rule, RuleStatus.DISABLED), json_)
+    _report(_memory(scenario, rule).set_status(rule, RuleStatus.DISABLED), json_)
 
 
 @commands.command()
-def enable(rule: RuleArgument, scenario: ScenarioOption = "generic", json_: JsonOption = False) -> None:
+def enable(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOption = False) -> None:
     """Apply a disabled or rejected rule again."""
-    _report(_memory(scenario).set_status(rule, RuleStatus.ACTIVE), json_)
+    _report(_memory(scenario, rule).set_status(rule, RuleStatus.ACTIVE), json_)
 
 
 @commands.command()
@@ -101,10 +127,10 @@ def diff(
     rule: RuleArgument,
     old: Annotated[int, typer.Argument(help="A version.")],
     new: Annotated[int, typer.Argument(help="Another version.")],
-    scenario: ScenarioOption = "generic",
+    scenario: WhichScenario = None,
 ) -> None:
     """Show what changed between two versions of a rule."""
-    text = _memory(scenario).diff(rule, old, new)
+    text = _memory(scenario, rule).diff(rule, old, new)
     console.print(Syntax(text, "diff", word_wrap=True, background_color="default") if text else "no difference")
 
 
@@ -112,15 +138,15 @@ def diff(
 def rollback(
     rule: RuleArgument,
     version: Annotated[int, typer.Argument(help="The version to return to.")],
-    scenario: ScenarioOption = "generic",
+    scenario: WhichScenario = None,
     json_: JsonOption = False,
 ) -> None:
     """Make an earlier version the latest again (as a new version)."""
-    _report(_memory(scenario).rollback(rule, version), json_)
+    _report(_memory(scenario, rule).rollback(rule, version), json_)
 
 
 @commands.command()
-def export(scenario: ScenarioOption = "generic") -> None:
+def export(scenario: WhichScenario = None) -> None:
     """Print all versions of all rules as one JSON document."""
     memory = _memory(scenario)
     rules = [version for rule in memory.latest() for version in memory.history(rule.id)]

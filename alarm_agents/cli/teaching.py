@@ -85,7 +85,7 @@ def show_rules(taught: Taught, scenario: str) -> None:
         title=f"{len(taught.rules)} rules for '{scenario}' from {taught.clips} references", title_justify="left"
     )
     for column in ("rule", "kind", "status", "text", "held out", "fired"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for rule in taught.rules:
         origin = rule.provenance
         table.add_row(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, insert, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from alarm_agents.errors import NotFoundError
@@ -116,6 +116,16 @@ class RunStore:
         places = {"folder": Path(row.folder), "built_by": Path(row.built_by) if row.built_by else None}
         scenario = Scenario.model_validate({**row.settings, **places})
         return scenario, row.path, row.references_key
+
+    def latest_scenario(self, namespace: str = "main") -> str | None:
+        """The scenario that was taught or watched last; None in a new workspace."""
+        used = [
+            select(table.c.scenario, table.c.at).where(table.c.namespace == namespace)
+            for table in (db.runs, db.references)
+        ]
+        both = union_all(*used).subquery()
+        with self._engine.connect() as connection:
+            return connection.scalar(select(both.c.scenario).order_by(both.c.at.desc()).limit(1))
 
     def teach(self, scenario: str, namespace: str, details: Mapping[str, Any], states: States) -> References:
         """Store what the experts learned; the same references give the same key again."""

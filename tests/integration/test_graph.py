@@ -68,7 +68,7 @@ def checkpoints(workspace: Path) -> dict[str, int]:
         sizes: dict[str, int] = {}
         for table, columns in (("checkpoints", ("checkpoint", "metadata")), ("writes", ("value",))):
             total = " + ".join(f"coalesce(length({column}), 0)" for column in columns)
-            query = f"SELECT thread_id, sum({total}) FROM {table} GROUP BY thread_id"  # noqa: S608  our names
+            query = f"SELECT thread_id, sum({total}) FROM {table} GROUP BY thread_id"
             for thread, size in connection.execute(query):
                 sizes[thread] = sizes.get(thread, 0) + size
         return sizes

@@ -39,10 +39,10 @@ def rules_of(*references: Measurement, source: str = "", origin: str = "referenc
 @given(values=VALUES)
 def test_the_limit_lies_above_the_typical_value(of, values) -> None:  # type: ignore[no-untyped-def]
     typical, limit = of(series(values))
-    assert FLOOR <= typical * 1.000001
+    assert typical * 1.000001 >= FLOOR
     assert typical < limit
     assert math.isfinite(limit)
-    assert typical <= max(max(values), FLOOR) * 1.000001
+    assert typical <= max(*values, FLOOR) * 1.000001
 
 
 @pytest.mark.parametrize("of", [limits, warm_up_limits])

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from alarm_agents.demo import place
+from alarm_agents.demo.place import Image
 from alarm_agents.demo.render import (
     FPS,
     SLOWEST,
     WALKING,
     Actor,
     Anomaly,
-    Image,
     cast,
     frames,
     labels,

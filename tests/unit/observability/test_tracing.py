@@ -20,7 +20,7 @@ from langgraph.errors import GraphInterrupt
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 from opentelemetry import trace as otel
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from typing_extensions import TypedDict
 
 from alarm_agents.errors import ConfigurationError, ModelError
@@ -95,6 +95,7 @@ def test_an_application_around_us_is_linked_to_not_joined(traced: tracing.Tracin
     with host.start_as_current_span("request") as around, tracing.span("window", "window") as span:
         theirs = around.get_span_context()
         assert tracing.current_trace_id() != otel.format_trace_id(theirs.trace_id)
+        assert isinstance(span, ReadableSpan)
         assert [link.context.trace_id for link in span.links] == [theirs.trace_id]
 
 
@@ -115,12 +116,15 @@ def test_ids_do_not_depend_on_the_seed_and_leave_it_alone(traced: tracing.Tracin
 
 def test_conventional_names_and_attributes(database: Path) -> None:
     with tracing.start(database) as started, tracing.span("walkway", "window", case="c1", decision=None) as window:
+        assert isinstance(window, ReadableSpan)
         assert window.name == "invoke_workflow walkway"
         trace_id = tracing.current_trace_id()
         with tracing.span("reasoner", "agent", member="mind") as agent:
+            assert isinstance(agent, ReadableSpan)
             assert agent.name == "invoke_agent reasoner"
         with tracing.span("qwen3", "model") as model:
             tracing.set(output_tokens=3, **{"gen_ai.request.max_tokens": 9})
+            assert isinstance(model, ReadableSpan)
             assert model.kind is otel.SpanKind.CLIENT
         with tracing.span("zoom", "tool"):
             pass
@@ -346,9 +350,11 @@ def test_sdk_disabled_traces_nothing(database: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_service_name_is_ours_unless_the_environment_says(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with tracing.start(database), tracing.span("window", "window") as span:
+        assert isinstance(span, ReadableSpan)
         assert span.resource.attributes["service.name"] == "alarm-agents"
     monkeypatch.setenv("OTEL_SERVICE_NAME", "gate-7")
     with tracing.start(database), tracing.span("window", "window") as span:
+        assert isinstance(span, ReadableSpan)
         assert span.resource.attributes["service.name"] == "gate-7"
 
 

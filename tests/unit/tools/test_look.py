@@ -13,8 +13,9 @@ from alarm_agents.errors import ToolError
 from alarm_agents.sources.captions import Caption
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.picture import Picture
+from alarm_agents.tools.call import ToolResult
 from alarm_agents.tools.expert import Measured
-from alarm_agents.tools.registry import BUILT_IN, Entry, Toolbox, ToolResult
+from alarm_agents.tools.registry import BUILT_IN, Entry, Toolbox
 from alarm_agents.tools.work import Work, working_on
 from alarm_agents.types import Fact, Label, SimilarCase, Window
 
