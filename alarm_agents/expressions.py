@@ -6,6 +6,7 @@ written by a person or a model can be run as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,14 @@ from typing import Any
 import cel
 
 from alarm_agents.errors import ExpressionError
+
+FUNCTIONS = frozenset(
+    "size contains startsWith endsWith matches max min int uint double string bytes bool timestamp duration "
+    "getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds "
+    "getMilliseconds".split()
+)
+_BINDING = re.compile(r"\.\s*(?:all|exists|exists_one|filter|map)\(\s*([A-Za-z_]\w*)\s*,")
+"""CEL's macros, which name a variable of their own: `facts.exists(f, f.value > 2.0)`."""
 
 
 @lru_cache(maxsize=4096)
@@ -28,13 +37,23 @@ def _compiled(expression: str) -> cel.Program:
 
 
 def check(expression: str, names: Iterable[str] = (), *, where: str = "") -> None:
-    """Raise `ExpressionError` unless `expression` compiles and uses only top-level `names` (any, if none given)."""
+    """Raise `ExpressionError` unless `expression` compiles and uses only CEL's functions and top-level `names`.
+
+    With no `names`, any may be used.
+    """
     try:
         program = _compiled(expression)
     except ExpressionError as error:
         raise ExpressionError(error.message, where=where, remedy=error.remedy) from error
+    undefined = sorted(name for name in program.functions() if name.isidentifier() and name not in FUNCTIONS)
+    if undefined:
+        raise ExpressionError(
+            f"'{expression}' calls {', '.join(undefined)}, which CEL does not have",
+            where=where,
+            remedy="use size, contains, startsWith, endsWith, matches, exists, all, ...",
+        )
     known = set(names)
-    unknown = sorted(set(program.variables()) - known) if known else []
+    unknown = sorted(set(program.variables()) - known - set(_BINDING.findall(expression))) if known else []
     if unknown:
         raise ExpressionError(
             f"'{expression}' uses {', '.join(unknown)}, which is not known here",

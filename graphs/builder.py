@@ -161,7 +161,8 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         conditional, way, path_map = self._way(source)
         if conditional:
             targets = _as_map([way] if isinstance(way, str) else path_map)
-            reachable = {**{target: target for target, _ in conditional}, **targets} if targets else None
+            found: dict[Hashable, str] = {target: target for target, _ in conditional}
+            reachable = {**found, **targets} if targets else None
             plain.add_conditional_edges(source, _router(source, conditional, way), reachable)
         elif isinstance(way, str):
             plain.add_edge(source, way)

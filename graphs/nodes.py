@@ -49,11 +49,13 @@ async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
 
 
 async def perceive(state: PerceiveTask, runtime: Runtime[Context]) -> Update:
-    """One perceiver sees the window (the graph sends one of these for each)."""
-    context, window = runtime.context, state["window"]
-    perceiver = context.perceivers[state["member"]]
-    found = await perceiver.perceive(window, state["measurements"], context.media, context.scenario)
-    return {"perceptions": {found.member: found.model_copy(update={"facts": _placed(found.facts, context)})}}
+    """One perceiver sees the window (the gate sends one of these for each); all do where an edge leads here."""
+    context, window, measurements = runtime.context, state["window"], state["measurements"]
+    members = [state["member"]] if "member" in state else list(context.perceivers)
+    found = await asyncio.gather(
+        *(context.perceivers[m].perceive(window, measurements, context.media, context.scenario) for m in members)
+    )
+    return {"perceptions": {p.member: p.model_copy(update={"facts": _placed(p.facts, context)}) for p in found}}
 
 
 async def recall(state: MonitorState, runtime: Runtime[Context]) -> Update:

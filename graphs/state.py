@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, final, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
@@ -39,6 +39,7 @@ def united(old: Sequence[TraceAnomaly], new: Sequence[TraceAnomaly]) -> tuple[Tr
     return tuple({(a.kind, a.agent, a.text): a for a in (*old, *new)}.values())
 
 
+@final
 class MonitorState(TypedDict, total=False):
     """What travels along the edges of the monitor graph."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -72,6 +73,8 @@ def run_traced(workspace: Workspace, work: Coroutine[Any, Any, T]) -> T:
 
 def main() -> None:
     """The entry point: errors become one sentence and the exit code of their kind (DESIGN section 9)."""
+    # A library that we import (wordllama) turns on everybody's notes at their chattiest.
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", force=True)
     try:
         app()
     except AlarmError as error:

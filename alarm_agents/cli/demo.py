@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -109,7 +108,6 @@ def _dull(watched: Watched) -> bool:
 
 
 def _draw(file: Path, scenario: Scenario, clips: Clips, told: Told) -> None:
-    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
     from alarm_agents.demo.overview import draw_overview  # half a second, which other verbs need not wait for
 
     source = open_media(str(clips.watched), scenario, Path()).source

@@ -33,9 +33,8 @@ def init(
         write_scenario(scenario)
         console.print(plain(f"wrote {scenario}"))
     console.print(plain(f"workspace: {workspace.folder}"))
-    console.print(
-        "next: [bold]alarm induce NORMAL_FOOTAGE --scenario scenario.yaml[/], then [bold]alarm watch SOURCE[/]"
-    )
+    for verb, source in (("induce", "NORMAL_FOOTAGE"), ("watch", "SOURCE")):
+        console.print("next:" if verb == "induce" else "then:", plain(f"alarm {verb} {source} --scenario {scenario}"))
 
 
 @app.command(

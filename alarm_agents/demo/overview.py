@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,7 @@ def _frame(axes: Axes, source: Source[Picture], moment: Moment, letter: str) -> 
         fontweight="bold",
         loc="left",
     )
-    axes.set_xlabel(moment.facts[0].text.replace(" (", "\n(") if moment.facts else "", fontsize=8, color=INK)
+    axes.set_xlabel(textwrap.fill(moment.facts[0].text, 44) if moment.facts else "", fontsize=8, color=INK)
 
 
 def _box(axes: Axes, fact: Fact, width: int, height: int, colour: str) -> None:
@@ -149,7 +150,7 @@ def _timeline(
         label = "implanted" if place == 0 else None
         axes.axvspan(span.start, span.end, color=IMPLANTED, alpha=0.35, linewidth=0, label=label)
         axes.text((span.start + span.end) / 2, 1.01, span.kind, ha="center", va="bottom", fontsize=9, color=INK)
-    axes.plot(times, scores, color=LINE, linewidth=1.6, label="p of an anomaly, each frame")
+    axes.plot(times, scores, color=LINE, linewidth=1.6, label="p of each frame")
     axes.axhline(THRESHOLD, color=INK, linewidth=0.9, linestyle="--", label="limit that the references set")
     for place, incident in enumerate(incidents):
         label = "incident" if place == 0 else None
@@ -161,7 +162,7 @@ def _timeline(
         axes.plot(moment.time, moment.p, "o", color=colour, markersize=5)
         beside = (6, -11) if moment.odd else (4, 5)
         axes.annotate(letter, (moment.time, moment.p), beside, textcoords="offset points", color=colour, weight="bold")
-    axes.set(xlim=(0, max(times, default=1.0)), ylim=(-0.12, 1.12), xlabel="seconds", ylabel="p")
+    axes.set(xlim=(0, max(times, default=1.0)), ylim=(-0.12, 1.12), xlabel="seconds", ylabel="p of an anomaly")
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4, frameon=False, fontsize=9)

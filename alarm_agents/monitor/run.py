@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +35,7 @@ from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
 from alarm_agents.sinks import deliver
 from alarm_agents.sources.media import Media
+from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.experts import experts_for
 from alarm_agents.tools.registry import load_tools
 from alarm_agents.types import Case, CaseStatus, Incident, Label, Resolution, Window
@@ -127,7 +128,9 @@ class Monitor:
                     yield Watched(case, known and case.window.start <= run.told)
                     if case.window.start > run.told:
                         self.workspace.runs.tell(run.id, case.window.start)
-                    if before is not None and (incident is None or incident.id != before.id or incident.status == "closed"):
+                    if before is not None and (
+                        incident is None or incident.id != before.id or incident.status == "closed"
+                    ):
                         for ended in self._ended(before, run.id):
                             yield ended
                         incident = incident if incident is not None and incident.status == "open" else None
@@ -177,6 +180,7 @@ class Monitor:
     def _context(self, run: Run, media: Media, references: References) -> Context:
         agents, models = self.scenario.agents, self.models
         perceivers = ["embedded"] if media.kind == "captions" else agents.perceivers
+        experts = experts_for(media.kind, references.states)
         return Context(
             scenario=self.scenario,
             namespace=self.namespace,
@@ -189,16 +193,16 @@ class Monitor:
             memory=self.memory,
             cases=self.workspace.cases,
             media=media,
-            experts=experts_for(media.kind, references.states),
+            experts=experts,
             source=media.source.slug,
             ask_people=self._ask_people,
-            gate_above=self._gate(),
+            gate_above=self._gate(experts),
         )
 
-    def _gate(self) -> float | None:
-        """The score under which the gate is closed, as far as the labels so far bear it out."""
+    def _gate(self, experts: Mapping[str, Expert[Any]]) -> float | None:
+        """The score under which the gate is closed, as far as labels of the same measure so far bear it out."""
         settings = self.scenario.graph.gate
-        if settings is None:
+        if settings is None or settings.expert not in experts:
             return None
         answered = self.workspace.cases.find(namespace=self.namespace, scenario=self.scenario.name, answered=True)
         scores = [
@@ -206,7 +210,7 @@ class Monitor:
             for case in answered
             if case.label is Label.ANOMALOUS
             for m in case.measurements
-            if m.expert == settings.expert
+            if m.expert == settings.expert and m.score == experts[m.expert].score
         ]
         return gate_threshold(scores, settings.max_missed, self.scenario.promise.delta)
 

@@ -30,6 +30,8 @@ def open_source(path: str, settings: SourceSettings, base: Path = Path()) -> Any
 
     Raises `SourceError` when nothing is there, or something that is not a source of the wanted kind.
     """
+    if any("\ud800" <= character <= "\udfff" for character in path):  # bytes that are not text: no record can hold it
+        raise SourceError("this name is not valid UTF-8", where=path, remedy="rename it, or use a UTF-8 locale")
     place = base / os.path.expanduser(path)  # unlike Path.expanduser it lets a name such as ~nobody stand
     with readable(path):
         there = bool(path) and "\0" not in path and place.exists()

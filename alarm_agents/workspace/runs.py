@@ -70,7 +70,7 @@ class RunStore:
         revision: int,
     ) -> Run:
         """The run to go on with: an earlier one of the same inputs, or a new one."""
-        base = _hash(namespace, fingerprint, scenario.digest, references)
+        base = _hash(namespace, source, fingerprint, scenario.digest, references)
         with self._engine.begin() as connection:
             query = select(db.runs).where(db.runs.c.base == base).order_by(db.runs.c.at.desc())
             earlier = connection.execute(query).first()

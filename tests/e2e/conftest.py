@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from support.alarm import Alarm
 from support.clips import clip, write_folder, write_video
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.alarm import Alarm
 from support.clips import clip, write_folder
 
@@ -68,9 +69,7 @@ def two_incidents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_killed_again_and_again_it_ends_as_if_never_killed(
-    tmp_path: Path, two_incidents: Path, seed: int
-) -> None:
+def test_killed_again_and_again_it_ends_as_if_never_killed(tmp_path: Path, two_incidents: Path, seed: int) -> None:
     whole, killed = (Alarm(tmp_path / name) for name in ("whole", "killed"))
     for alarm in (whole, killed):
         alarm.folder.mkdir()
@@ -99,7 +98,9 @@ def test_a_waiting_case_outlives_a_kill_and_goes_on_once(alarm: Alarm, two_incid
     running.done()
     case = lines[0]["id"]
     alarm(*command)
-    first, second = (alarm.start("review", "resolve", case, "--as", answer, "--json") for answer in ("normal", "unsure"))
+    first, second = (
+        alarm.start("review", "resolve", case, "--as", answer, "--json") for answer in ("normal", "unsure")
+    )
     ended = [first.done(), second.done()]
     assert sorted(one.code for one in ended) == [0, 2], ended
     (record,) = (one for one in alarm.records("cases") if one["id"] == case)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.alarm import Alarm
-from support.clips import clip, write_folder
 
 from alarm_agents.graphs.draw import mermaid
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.scenario import Scenario
+from support.alarm import Alarm
+from support.clips import clip, write_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = re.compile(r"<!-- file: (?P<name>[\w.]+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)

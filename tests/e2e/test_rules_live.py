@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.alarm import Alarm
 from support.clips import clip, write_folder
 

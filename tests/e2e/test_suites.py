@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.alarm import Alarm
 from support.clips import clip, write_folder, write_labels
 
 from .conftest import FAST, FRAMES, Clips
 
 KEYS = {"suite", "passed", "seconds", "frames", "windows", "fps", "models", "metrics", "expectations", "cases"}
-METRICS = (
-    "frame_auroc frame_ap accuracy precision recall f1 false_alarms_per_hour ece brier aurc deferred "
-    "accuracy_at_deferral"
-).split()
+METRICS = [
+    *("frame_auroc", "frame_ap", "accuracy", "precision", "recall", "f1", "false_alarms_per_hour"),
+    *("ece", "brier", "aurc", "deferred", "accuracy_at_deferral"),
+]
 WALKS = ["a person walks along the path", "two people walk past a tree", "a woman stands on the path", "a man walks"]
 RIDES = ["a man rides a motorcycle across the lawn", "a truck drives over the lawn at high speed"]
 

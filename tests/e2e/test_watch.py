@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from support.alarm import Alarm, fresh
 from support.clips import clip, write_folder, write_video
 
@@ -227,7 +228,11 @@ REFUSALS: dict[str, tuple[Callable[[Path], list[object]], int, str]] = {
     "gaps": (_scenario("name: x\nsource: {frames: 4, stride: 5}"), 2, "stride may not exceed frames"),
     "too many frames": (_scenario("name: x\nsource: {frames: 99999}"), 2, "source.frames"),
     "no such model": (_scenario("name: x\nagents: {inducer: mind}"), 2, "'mind'"),
-    "no such node file": (_scenario("name: x\ngraph: {nodes: {a: 'a.py:f'}}"), 2, "graph.nodes.a: there is no file a.py"),
+    "no such node file": (
+        _scenario("name: x\ngraph: {nodes: {a: 'a.py:f'}}"),
+        2,
+        "graph.nodes.a: there is no file a.py",
+    ),
     "unknown scenario": (lambda _: ["watch", "x", "-s", "walkwy"], 2, "no scenario 'walkwy'"),
     "no such scenario file": (lambda _: ["watch", "x", "-s", "gone.yaml"], 2, "gone.yaml"),
     "workspace is a file": (_workspace_is_a_file, 2, "taken: the workspace cannot be created"),
