@@ -16,7 +16,7 @@ import cel
 from alarm_agents.errors import ExpressionError
 
 FUNCTIONS = frozenset(
-    "size contains startsWith endsWith matches max min int uint double string bytes bool timestamp duration "
+    "size contains startsWith endsWith matches type dyn int uint double string bytes timestamp duration "
     "getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes getSeconds "
     "getMilliseconds".split()
 )
@@ -70,7 +70,7 @@ def holds(expression: str, values: Mapping[str, Any]) -> bool:
     """
     try:
         result = _compiled(expression).execute(dict(values))
-    except (ValueError, RuntimeError, TypeError, KeyError) as error:
+    except (ValueError, RuntimeError, TypeError, LookupError, ArithmeticError) as error:
         raise ExpressionError(f"'{expression}' cannot be decided here ({error})") from error
     if not isinstance(result, bool):
         raise ExpressionError(f"'{expression}' gives {result!r}, not true or false")

@@ -34,7 +34,7 @@ async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
     scores = [m.values[m.score] for m in state["measurements"] if m.expert == settings.expert]
     if not scores or max(scores) >= context.gate_above:
         return {"closed": False}
-    rules, revision = context.memory.rules_for(context.source, "")
+    rules, revision = context.memory.rules_for(context.media.identity, "")
     verdict = judge("gate", rules, state["measurements"], ())
     if verdict.label is not Label.NORMAL:
         return {"closed": False}
@@ -63,7 +63,7 @@ async def recall(state: MonitorState, runtime: Runtime[Context]) -> Update:
     memory, perceptions = runtime.context.memory, state["perceptions"].values()
     text = seen(tuple(f.text for p in perceptions for f in p.facts), tuple(p.caption for p in perceptions))
     with tracing.span("recall", kind="memory"):
-        rules, revision = memory.rules_for(runtime.context.source, text)
+        rules, revision = memory.rules_for(runtime.context.media.identity, text)
         similar = memory.similar(text)
         tracing.set(**{"alarm.rules": len(rules), "alarm.revision": revision, "alarm.similar": len(similar)})
     found: Update = {"rules": tuple(rule.ref for rule in rules), "revision": revision, "similar": tuple(similar)}

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from alarm_agents import __version__
 from alarm_agents.cli.output import notes, plain
-from alarm_agents.errors import AlarmError
+from alarm_agents.errors import AlarmError, WorkspaceError
 from alarm_agents.observability import tracing
 from alarm_agents.workspace import Workspace
 
@@ -82,6 +83,12 @@ def main() -> None:
             raise
         notes.print(plain(f"alarm: {error}"), style="bold red", soft_wrap=True)
         sys.exit(error.exit_code)
+    except SQLAlchemyError as error:
+        if Options.debug:
+            raise
+        reason = str(error.__cause__ or error).splitlines()[0]
+        notes.print(plain(f"alarm: the workspace cannot be used now ({reason}); is another program holding it?"))
+        sys.exit(WorkspaceError.exit_code)
     except SystemExit as left:  # Typer and Rich turn both of these into exits of their own
         if isinstance(left.__context__, BrokenPipeError):  # the reader of our output has left, as `head` does
             sys.exit(0)

@@ -111,7 +111,7 @@ class Monitor:
             path=str((base / path).absolute()),
             fingerprint=await asyncio.to_thread(lambda: source.fingerprint),
             references=references.key,
-            revision=self.memory.rules.revision(source.slug),
+            revision=self.memory.rules.revision(media.identity),
         )
         self.finished_before = run.finished
         if run.finished:
@@ -140,7 +140,7 @@ class Monitor:
             yield ended
         if error is not None:
             raise error
-        self.workspace.runs.finish(run.id, self.memory.rules.revision(source.slug))
+        self.workspace.runs.finish(run.id, self.memory.rules.revision(media.identity))
 
     async def resolve(self, case_id: str, resolution: Resolution) -> Case:
         """Write a person's answer to a deferred case and let its graph go on to the end.
@@ -270,7 +270,7 @@ class Monitor:
 
     async def _learn_from_stream(self, held: list[Measured], context: Context, media: Media) -> None:
         """Set the threshold from the source's own first windows, unless that was done before."""
-        known = self.memory.rules.latest(context.source)
+        known = self.memory.rules.latest(media.identity)
         if any(rule.provenance.origin == "warm-up" for rule in known):
             return
         references = [Reference(window, measurements) for window, measurements in held]
@@ -280,7 +280,7 @@ class Monitor:
             self.models,
             {context.source: media},
             namespace=self.namespace,
-            warm_up=context.source,
+            warm_up=media.identity,
         )
         await induce(settings, references)
 

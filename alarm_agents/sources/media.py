@@ -15,8 +15,8 @@ from alarm_agents.sources.captions import Caption
 from alarm_agents.sources.picture import Picture
 from alarm_agents.types import Box, Window
 
-RECENT = 32
-"""Windows whose frames stay in memory after measuring, so that agents need not decode them again."""
+RECENT = 512
+"""Frames of the latest windows that stay in memory after measuring, so that agents need not decode them again."""
 
 
 class Media:
@@ -32,11 +32,16 @@ class Media:
         """`frames` or `captions`."""
         return self.source.kind
 
+    @property
+    def identity(self) -> str:
+        """The source's name in rules that are for it alone: two files of one name are two sources."""
+        return self.source.slug if self.source.live else f"{self.source.slug}-{self.source.fingerprint[:6]}"
+
     def keep(self, window: Window, frames: Sequence[Any]) -> None:
-        """Remember a window's frames for a while; the oldest of `RECENT` windows goes."""
+        """Remember a window's frames for a while; the oldest windows go where there are more than `RECENT` frames."""
         with self._lock:
             self._recent[window.id] = frames
-            while len(self._recent) > RECENT:
+            while len(self._recent) > 1 and sum(map(len, self._recent.values())) > RECENT:
                 self._recent.popitem(last=False)
 
     def frames(self, window: Window) -> list[Any]:

@@ -159,6 +159,15 @@ def test_a_new_interpreter_stops_at_ctrl_c_and_goes_on_later(alarm: Alarm, clips
     assert len(alarm.records("cases")) == WINDOWS
 
 
+def test_two_cameras_with_files_of_one_name_do_not_share_a_threshold(alarm: Alarm, tmp_path: Path) -> None:
+    calm = write_folder(tmp_path / "calm" / "frames", clip(96, seed=1))
+    busy = write_folder(tmp_path / "busy" / "frames", clip(96, fast=range(96), seed=5))
+    alarm("watch", calm)
+    labels = {case["label"] for case in alarm("watch", busy, "--json").of("case")}
+    assert labels == {"normal"}, "what it always shows is normal there"
+    assert len({rule["source"] for rule in alarm.records("rules")}) == 2
+
+
 def test_two_at_once_on_one_source_agree(alarm: Alarm, clips: Clips) -> None:
     alarm("induce", clips.normal)
     runs = [alarm.start("watch", clips.folder, "--json") for _ in range(2)]

@@ -1,0 +1,142 @@
+"""What a window costs beyond its experts: time of graph and tracing, bytes of checkpoint and spans.
+
+    python benchmarks/window_cost.py [SOURCE] [--repeat N]
+
+The baseline is the experts alone on the same source, in the same run: decoding, measuring and smoothing without
+graphs, checkpoints, traces or database. Each repeat runs baseline and watch in turn; the table gives the median.
+Without SOURCE it renders the demo's clip. Checkpoint bytes are those of windows that wait for a person (a second
+watch, in which every window is audited); those of concluded windows are deleted, which is checked here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from alarm_agents.demo.story import make_clips
+from alarm_agents.monitor.run import Monitor
+from alarm_agents.monitor.stage import Stage
+from alarm_agents.monitor.teach import open_media
+from alarm_agents.observability import tracing
+from alarm_agents.scenario import PromiseSettings, Scenario, load_scenario
+from alarm_agents.tools.experts import experts_for
+from alarm_agents.types import Case
+from alarm_agents.workspace import Workspace
+
+CHECKPOINT_BAR = SPAN_BAR = 8 * 1024
+"""Bytes a window that checkpoints and spans may take."""
+
+
+def baseline(source: Path, scenario: Scenario) -> tuple[float, int, int]:
+    """Seconds, windows and frames of the experts alone."""
+    started = time.perf_counter()
+    media = open_media(str(source), scenario)
+    windows = [window for window, _ in Stage(media, scenario.source, experts_for(media.kind))]
+    return time.perf_counter() - started, len(windows), len({i for window in windows for i in window.frames})
+
+
+def watched(source: Path, scenario: Scenario, workspace: Workspace) -> tuple[float, list[Case]]:
+    """Seconds and cases of a whole watch with tracing and checkpoints on."""
+
+    async def work() -> list[Case]:
+        async with Monitor(workspace, scenario) as monitor:
+            return [told.record async for told in monitor.watch(str(source)) if isinstance(told.record, Case)]
+
+    started = time.perf_counter()
+    with tracing.start(workspace.traces) as traces:
+        cases = asyncio.run(work())
+    assert traces.dropped == 0, "spans were lost"
+    return time.perf_counter() - started, cases
+
+
+def stored(file: Path, *columns: str) -> int:
+    """Bytes that columns (`table.column`) hold."""
+    with sqlite3.connect(file) as connection:
+        total = 0
+        for column in columns:
+            table, _, name = column.partition(".")
+            total += connection.execute(f"SELECT coalesce(sum(length(CAST({name} AS BLOB))), 0) FROM {table}").fetchone()[0]  # noqa: S608
+    return total
+
+
+def threads(file: Path) -> set[str]:
+    """The cases that have checkpoints."""
+    with sqlite3.connect(file) as connection:
+        return {case for (case,) in connection.execute("SELECT DISTINCT thread_id FROM checkpoints")}
+
+
+CHECKPOINTS = ("checkpoints.checkpoint", "checkpoints.metadata", "writes.value")
+SPANS = tuple(f"spans.{name}" for name in "trace_id span_id parent_id name kind error case_id attributes".split())
+
+
+def measure(source: Path, folder: Path, repeat: int) -> Table:
+    """One table of it all."""
+    scenario = load_scenario("generic")
+    audited = scenario.model_copy(update={"promise": PromiseSettings(audit_rate=1.0)})
+    alone, whole = [], []
+    windows = frames = 0
+    for turn in range(repeat):
+        seconds, windows, frames = baseline(source, scenario)
+        alone.append(seconds)
+        workspace = Workspace(folder / f"watch-{turn}")
+        seconds, cases = watched(source, scenario, workspace)
+        whole.append(seconds)
+        assert len(cases) == windows
+        waiting = {case.id for case in cases if case.deferred}
+        assert threads(workspace.checkpoints) == waiting, "checkpoints of concluded windows are gone"
+    spans = stored(workspace.traces, *SPANS) / windows
+    pending = Workspace(folder / "pending")
+    _, cases = watched(source, audited, pending)
+    assert all(case.deferred for case in cases)
+    checkpoint = stored(pending.checkpoints, *CHECKPOINTS) / windows
+    record = stored(workspace.folder / "alarm.db", "cases.record") / windows
+    return _table(source, windows, frames, statistics.median(alone), statistics.median(whole), checkpoint, spans, record)
+
+
+def _table(
+    source: Path, windows: int, frames: int, alone: float, whole: float, checkpoint: float, spans: float, record: float
+) -> Table:
+    table = Table(title=f"{source.name}: {frames} frames in {windows} windows", title_justify="left")
+    for name, side in (("", "left"), ("experts alone (baseline)", "right"), ("watch", "right"), ("difference", "right")):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    more = whole - alone
+    table.add_row("frames/s", f"{frames / alone:.0f}", f"{frames / whole:.0f}", f"{alone / whole - 1:+.0%}")
+    table.add_row("seconds", f"{alone:.2f}", f"{whole:.2f}", f"{more:+.2f}")
+    table.add_row("ms a window", *(f"{1000 * t / windows:.1f}" for t in (alone, whole, more)))
+    table.add_row("graph, tracing, database / experts", "", "", f"{more / alone:.0%}")
+    kinds: list[tuple[str, float, Callable[[float], bool] | None]] = [
+        ("checkpoint bytes a pending window", checkpoint, lambda size: size <= CHECKPOINT_BAR),
+        ("span bytes a window", spans, lambda size: size <= SPAN_BAR),
+        ("case record bytes a window", record, None),
+    ]
+    for name, size, fits in kinds:
+        verdict = "" if fits is None else ("within 8 KiB" if fits(size) else "OVER 8 KiB")
+        table.add_row(name, "0", f"{size:.0f}", verdict)
+    return table
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", nargs="?", type=Path, help="a video or a folder of frames [default: the demo's clip]")
+    parser.add_argument("--repeat", type=int, default=3)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = chosen.source or make_clips(folder / "clips", 0).watched
+        # Wide enough for a log; a table that is cut off is no result.
+        Console(width=110, file=sys.stdout).print(measure(source, folder, chosen.repeat))
+
+
+if __name__ == "__main__":
+    main()
