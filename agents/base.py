@@ -87,7 +87,9 @@ class Agent:
 
 def rules_text(rules: Sequence[Rule]) -> str:
     """The rules as a list a model can cite from; rule texts may stem from models, so they are delimited."""
-    lines = [f"{rule.id} ({rule.kind.value}, severity {rule.severity}): {rule.text}" for rule in rules]
+    # What a person wrote comes first: should the text be too long, it is not theirs that is cut.
+    ordered = sorted(rules, key=lambda rule: rule.provenance.origin not in ("person", "review"))
+    lines = [f"{rule.id} ({rule.kind.value}, severity {rule.severity}): {rule.text}" for rule in ordered]
     return delimit("\n".join(lines), "rules", limit=TEXT_LIMIT) if lines else "(no rules yet)"
 
 

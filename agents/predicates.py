@@ -63,7 +63,8 @@ def judge(
     """
     values = predicate_values(measurements, perceptions)
     readings, undecided = _read(rules, values, measurements)
-    against = [reading for reading in readings if reading.rule.kind is RuleKind.ANOMALOUS]
+    # A plain predicate that does not hold says nothing; a threshold says how far away the window is.
+    against = [r for r in readings if r.rule.kind is RuleKind.ANOMALOUS and (r.holds or r.rule.threshold)]
     normal = [reading for reading in readings if reading.rule.kind is RuleKind.NORMAL and reading.holds]
     if any(reading.by_person for reading in normal):
         against, normal = ([reading for reading in kept if reading.by_person] for kept in (against, normal))

@@ -156,7 +156,7 @@ def judged(rule: Rule, held_out: int, fired: int) -> Rule:
     note = rule.provenance.note
     status = rule.status
     if rule.kind is RuleKind.ANOMALOUS and held_out:
-        too_often = binomtest(fired, held_out, BUDGET, alternative="greater").pvalue < BUDGET
+        too_often = binomtest(fired, held_out, BUDGET, alternative="greater").pvalue <= BUDGET * (1 + 1e-9)
         if too_often:
             status, note = RuleStatus.REJECTED, f"fired on {fired} of {held_out} held-out normal references"
     provenance = rule.provenance.model_copy(update={"held_out": held_out, "fired": fired, "note": note})

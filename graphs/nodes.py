@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
@@ -110,10 +110,15 @@ async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
 
 async def enqueue(state: MonitorState, runtime: Runtime[Context]) -> Update:
     """Write the pending case, so that it is in the review queue before the graph waits."""
+    found: Update = {"deferred": True}
+    if state["uncertainty"].decision is not Decision.DEFER:
+        seen_wrong = "; ".join(anomaly.text for anomaly in state.get("anomalies", ())) or "the graph leads here"
+        told = {"decision": Decision.DEFER, "reason": f"{seen_wrong}, so a person is asked"}
+        found["uncertainty"] = state["uncertainty"].model_copy(update=told)
     if runtime.context.ask_people:
-        case = assemble({**state, "deferred": True}, runtime.context, CaseStatus.PENDING)
+        case = assemble(cast(MonitorState, {**state, **found}), runtime.context, CaseStatus.PENDING)
         runtime.context.cases.save(case, runtime.context.run)
-    return {"deferred": True}
+    return found
 
 
 async def hand_off(state: MonitorState, runtime: Runtime[Context]) -> Update:

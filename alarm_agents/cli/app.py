@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -83,11 +84,12 @@ def main() -> None:
             raise
         notes.print(plain(f"alarm: {error}"), style="bold red", soft_wrap=True)
         sys.exit(error.exit_code)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:
         if Options.debug:
             raise
         reason = str(error.__cause__ or error).splitlines()[0]
-        notes.print(plain(f"alarm: the workspace cannot be used now ({reason}); is another program holding it?"))
+        said = f"alarm: the workspace cannot be used now ({reason}); is another program holding it?"
+        notes.print(plain(said), style="bold red", soft_wrap=True)
         sys.exit(WorkspaceError.exit_code)
     except SystemExit as left:  # Typer and Rich turn both of these into exits of their own
         if isinstance(left.__context__, BrokenPipeError):  # the reader of our output has left, as `head` does
