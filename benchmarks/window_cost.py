@@ -17,7 +17,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -33,8 +32,8 @@ from alarm_agents.tools.experts import experts_for
 from alarm_agents.types import Case
 from alarm_agents.workspace import Workspace
 
-CHECKPOINT_BAR = SPAN_BAR = 8 * 1024
-"""Bytes a window that checkpoints and spans may take."""
+BAR = 8 * 1024
+"""Bytes a window that checkpoints may take, and spans."""
 
 
 def baseline(source: Path, scenario: Scenario) -> tuple[float, int, int]:
@@ -62,11 +61,11 @@ def watched(source: Path, scenario: Scenario, workspace: Workspace) -> tuple[flo
 def stored(file: Path, *columns: str) -> int:
     """Bytes that columns (`table.column`) hold."""
     with sqlite3.connect(file) as connection:
-        total = 0
-        for column in columns:
-            table, _, name = column.partition(".")
-            total += connection.execute(f"SELECT coalesce(sum(length(CAST({name} AS BLOB))), 0) FROM {table}").fetchone()[0]  # noqa: S608
-    return total
+        sizes = [
+            connection.execute(f"SELECT sum(length(CAST({name} AS BLOB))) FROM {table}").fetchone()[0]  # noqa: S608
+            for table, name in (column.split(".") for column in columns)
+        ]
+    return sum(size or 0 for size in sizes)
 
 
 def threads(file: Path) -> set[str]:
@@ -94,34 +93,26 @@ def measure(source: Path, folder: Path, repeat: int) -> Table:
         assert len(cases) == windows
         waiting = {case.id for case in cases if case.deferred}
         assert threads(workspace.checkpoints) == waiting, "checkpoints of concluded windows are gone"
-    spans = stored(workspace.traces, *SPANS) / windows
     pending = Workspace(folder / "pending")
     _, cases = watched(source, audited, pending)
     assert all(case.deferred for case in cases)
-    checkpoint = stored(pending.checkpoints, *CHECKPOINTS) / windows
-    record = stored(workspace.folder / "alarm.db", "cases.record") / windows
-    return _table(source, windows, frames, statistics.median(alone), statistics.median(whole), checkpoint, spans, record)
-
-
-def _table(
-    source: Path, windows: int, frames: int, alone: float, whole: float, checkpoint: float, spans: float, record: float
-) -> Table:
+    sizes = {
+        "checkpoint bytes a pending window": stored(pending.checkpoints, *CHECKPOINTS),
+        "span bytes a window": stored(workspace.traces, *SPANS),
+        "case record bytes a window": stored(workspace.folder / "alarm.db", "cases.record"),
+    }
     table = Table(title=f"{source.name}: {frames} frames in {windows} windows", title_justify="left")
-    for name, side in (("", "left"), ("experts alone (baseline)", "right"), ("watch", "right"), ("difference", "right")):
-        table.add_column(name, justify=side)  # type: ignore[arg-type]
-    more = whole - alone
-    table.add_row("frames/s", f"{frames / alone:.0f}", f"{frames / whole:.0f}", f"{alone / whole - 1:+.0%}")
-    table.add_row("seconds", f"{alone:.2f}", f"{whole:.2f}", f"{more:+.2f}")
-    table.add_row("ms a window", *(f"{1000 * t / windows:.1f}" for t in (alone, whole, more)))
-    table.add_row("graph, tracing, database / experts", "", "", f"{more / alone:.0%}")
-    kinds: list[tuple[str, float, Callable[[float], bool] | None]] = [
-        ("checkpoint bytes a pending window", checkpoint, lambda size: size <= CHECKPOINT_BAR),
-        ("span bytes a window", spans, lambda size: size <= SPAN_BAR),
-        ("case record bytes a window", record, None),
-    ]
-    for name, size, fits in kinds:
-        verdict = "" if fits is None else ("within 8 KiB" if fits(size) else "OVER 8 KiB")
-        table.add_row(name, "0", f"{size:.0f}", verdict)
+    table.add_column("")
+    for name in ("experts alone (baseline)", "watch", "difference"):
+        table.add_column(name, justify="right")
+    base, full = statistics.median(alone), statistics.median(whole)
+    more = full - base
+    table.add_row("frames/s", f"{frames / base:.0f}", f"{frames / full:.0f}", f"{base / full - 1:+.0%}")
+    table.add_row("ms a window", *(f"{1000 * seconds / windows:.1f}" for seconds in (base, full, more)))
+    table.add_row("graph, tracing, database / experts", "", "", f"{more / base:.0%}")
+    for name, size in sizes.items():
+        verdict = "" if name.startswith("case") else "within 8 KiB" if size / windows <= BAR else "OVER 8 KiB"
+        table.add_row(name, "0", f"{size / windows:.0f}", verdict)
     return table
 
 

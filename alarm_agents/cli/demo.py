@@ -18,7 +18,8 @@ from alarm_agents.cli.watch import announce, case_line, follow, incident_line, s
 from alarm_agents.demo.story import Clips, Found, compare, false_cases, make_clips
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs.load import load_monitor
-from alarm_agents.monitor.run import Monitor, Watched
+from alarm_agents.monitor.incidents import Watched
+from alarm_agents.monitor.run import Monitor
 from alarm_agents.monitor.teach import Taught, open_media, teach
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Case, Incident, Label

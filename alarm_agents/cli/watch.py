@@ -14,7 +14,8 @@ from rich.text import Text
 from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, note, notes, number, plain
 from alarm_agents.graphs.load import load_monitor
-from alarm_agents.monitor.run import Monitor, Watched
+from alarm_agents.monitor.incidents import Watched
+from alarm_agents.monitor.run import Monitor
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Case, Incident, Label, Window
 from alarm_agents.workspace import Workspace

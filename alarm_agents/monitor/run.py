@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +18,6 @@ from alarm_agents.agents.reasoner import Reasoner
 from alarm_agents.agents.reflector import Reflector
 from alarm_agents.errors import AlarmError, ConflictError, SourceError
 from alarm_agents.graphs.builder import MonitorGraph
-from alarm_agents.graphs.casework import extend, without
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.load import builder_of
 from alarm_agents.graphs.state import MonitorState
@@ -29,16 +27,16 @@ from alarm_agents.memory.recall import Memory
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import build_models
 from alarm_agents.monitor.checkpoints import open_checkpoints, thread, waits
+from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.stage import Measured, Smoothing, Stage
 from alarm_agents.monitor.teach import induce, induction_context, open_media
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
-from alarm_agents.sinks import deliver
 from alarm_agents.sources.media import Media
 from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.experts import experts_for
 from alarm_agents.tools.registry import load_tools
-from alarm_agents.types import Case, CaseStatus, Incident, Label, Resolution, Window
+from alarm_agents.types import Case, CaseStatus, Label, Resolution, Window
 from alarm_agents.uncertainty.gate import gate_threshold
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.runs import NO_REFERENCES, References, Run
@@ -47,14 +45,6 @@ WARM_UP_SECONDS = 4.0
 """How long a source without references is watched before the threshold is set; its windows are judged then."""
 AT_ONCE = 8
 """Graph runs at once."""
-
-
-@dataclass(frozen=True)
-class Watched:
-    """Something that watching produced: a case or a closed incident, and whether it was known before."""
-
-    record: Case | Incident
-    known: bool = False
 
 
 class Monitor:
@@ -119,24 +109,20 @@ class Monitor:
                 yield earlier
             return
         context = self._context(run, media, references)
-        incident: Incident | None = None
+        incidents = Incidents(self.scenario, self.workspace.cases, run.id)
         error: SourceError | None = None
         try:
             async with aclosing(self._judged(context, media, references, progress)) as judged:
                 async for case, known in judged:
-                    before, incident = incident, await self._extended(incident, case, context)
+                    over = await incidents.add(case)
                     yield Watched(case, known and case.window.start <= run.told)
                     if case.window.start > run.told:
                         self.workspace.runs.tell(run.id, case.window.start)
-                    if before is not None and (
-                        incident is None or incident.id != before.id or incident.status == "closed"
-                    ):
-                        for ended in self._ended(before, run.id):
-                            yield ended
-                        incident = incident if incident is not None and incident.status == "open" else None
+                    for ended in incidents.ended(over):
+                        yield ended
         except SourceError as raised:  # the stream ends here, and with it the incident
             error = raised
-        for ended in self._ended(incident, run.id) if incident is not None else ():
+        for ended in incidents.ended(incidents.current):
             yield ended
         if error is not None:
             raise error
@@ -173,7 +159,7 @@ class Monitor:
                 context=context,
                 durability="exit",
             )
-        settled = self._resettled(self.workspace.cases.get(case_id), run_id)
+        settled = Incidents(self.scenario, self.workspace.cases, run_id).resettled(self.workspace.cases.get(case_id))
         await self._saver.adelete_thread(case_id)
         return settled
 
@@ -307,52 +293,6 @@ class Monitor:
         if case.status is CaseStatus.DONE:
             await self._saver.adelete_thread(case_id)
         return case, False
-
-    async def _extended(self, incident: Incident | None, case: Case, context: Context) -> Incident | None:
-        """The incident after the case, saved together with the case; a new one is told to people."""
-        cases = self.workspace.cases
-        if case.deferred:  # a person may have answered it while the cases before it were waited for
-            case = cases.get(case.id)
-        incident = self._as_stored(incident.id) if incident is not None else None
-        if case.incident is not None:
-            return self._as_stored(case.incident) or incident
-        alert = self.scenario.when_models_fail == "alert"
-        extended, belongs = extend(incident, case, alert_unknown=alert)
-        if extended is not None and belongs:
-            cases.join(extended, context.run, case.id)
-            await deliver(self.scenario.notify, extended, cases)
-        return extended
-
-    def _as_stored(self, incident_id: str) -> Incident | None:
-        """The incident as answers have left it, open since its last case has not been passed; None if dismissed."""
-        found = self.workspace.cases.incident(incident_id)
-        return None if found is None or found.status == "dismissed" else found.model_copy(update={"status": "open"})
-
-    def _ended(self, incident: Incident, run: str) -> Iterator[Watched]:
-        """The incident as it is stored, unless answers have dismissed it; closed once whoever watches has it."""
-        found = self.workspace.cases.incident(incident.id)
-        if found is not None and found.status != "dismissed":
-            closed = found.model_copy(update={"status": "closed"})
-            yield Watched(closed, known=found.status == "closed")
-            self.workspace.cases.save_incident(closed, run)
-
-    def _resettled(self, case: Case, run: str) -> Case:
-        """The case as done, with the incident that a person's answer changes: it leaves it, or opens one of its own."""
-        cases, case = self.workspace.cases, case.model_copy(update={"status": CaseStatus.DONE})
-        if case.incident is not None and case.label is Label.NORMAL:
-            incident = cases.incident(case.incident)
-            case = case.model_copy(update={"incident": None})
-            if incident is not None:
-                rest = [cases.get(key) for key in incident.cases if key != case.id]
-                cases.save_incident(without(incident, case, rest), run, case)
-        elif case.incident is None and case.label is Label.ANOMALOUS:
-            opened, _ = extend(None, case)
-            assert opened is not None
-            case = case.model_copy(update={"incident": opened.id})
-            cases.save_incident(opened.model_copy(update={"status": "closed"}), run, case)
-        else:
-            cases.save(case, run)
-        return case
 
     def _known(self, run: Run) -> Iterator[Watched]:
         for case in self.workspace.cases.find(namespace=self.namespace, run=run.id):
