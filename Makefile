@@ -15,11 +15,10 @@ demo: .venv/.installed  ## watch a generated clip: learn normal, find what is no
 	.venv/bin/alarm demo
 
 test: .venv/.installed  ## run all tests; those on real data are skipped without ../shared/data
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n 2 --dist worksteal
 
 bench: .venv/.installed  ## run all benchmarks
-	@found=; for file in benchmarks/*.py; do [ -e "$$file" ] || continue; found=1; .venv/bin/python "$$file"; done; \
-	[ -n "$$found" ] || echo "no benchmarks yet"
+	for file in benchmarks/*.py; do .venv/bin/python "$$file"; done
 
 # Type checkers and import-linter do not follow the folder mapping of pyproject.toml: they run on an installed wheel.
 lint: $(LINT)/.installed  ## check style, types and the order of imports

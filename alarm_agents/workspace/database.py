@@ -22,12 +22,13 @@ from sqlalchemy import (
     Table,
     create_engine,
     event,
-    insert,
     select,
 )
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from alarm_agents.errors import WorkspaceError
 
@@ -136,11 +137,14 @@ def open_database(path: Path) -> Engine:
     engine = create_engine(f"sqlite:///{path}")
     event.listen(engine, "connect", _configure)
     try:
-        metadata.create_all(engine)
         with engine.begin() as connection:
+            for table in metadata.sorted_tables:  # not create_all, which falls over another process that creates them
+                connection.execute(CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(CreateIndex(index, if_not_exists=True))
             found = connection.scalar(select(schema.c.version))
             if found is None:
-                connection.execute(insert(schema).values(version=VERSION))
+                connection.execute(insert(schema).values(version=VERSION).on_conflict_do_nothing())
     except SQLAlchemyError as error:
         raise WorkspaceError(
             "the database cannot be opened",
