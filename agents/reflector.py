@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
 
 from alarm_agents.agents.base import Agent
 from alarm_agents.agents.predicates import judge
-from alarm_agents.agents.reasoner import Judged, Question, question_values, to_verdict
+from alarm_agents.agents.reasoner import Judged, Opinion, Question, question_values, to_verdict
 from alarm_agents.models import Answer, delimit, picture_block
 from alarm_agents.observability import tracing
+from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import LooksAgain
 from alarm_agents.tools.registry import Toolbox
 from alarm_agents.tools.smoothing import causal
@@ -28,14 +28,10 @@ TOLD = 3
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
-class Reconsidered(BaseModel):
+class Reconsidered(Opinion):
     """A reflector's answer: what it makes of the verdict, and the verdict as it stands now."""
 
     outcome: Literal["confirm", "revise", "cannot tell"]
-    p_anomaly: float = Field(ge=0, le=1)
-    severity: int = Field(0, ge=0, le=4)
-    rules: list[str] = Field(default=[], max_length=40)
-    rationale: str = Field("", max_length=2_000)
 
 
 @dataclass(frozen=True)
@@ -105,12 +101,14 @@ class Reflector(Agent):
     ) -> tuple[Verdict, tuple[Fact, ...]]:
         assert self.model is not None
         limits = self.model.settings.images
-        closer = await toolbox.try_run("zoom", {"region": region, "frames": max(1, limits.max)})
+        closer: Sequence[Picture] = ()
+        if limits.max:  # a model that reads only words is sent none
+            closer = (await toolbox.try_run("zoom", {"region": region, "frames": limits.max})).pictures
         measured = await toolbox.try_run("motion", {"region": region})
         said = "\n".join(f"- {v.member}: {v.label.value}, p {v.p_anomaly}: {v.rationale}" for v in verdicts)
         answer: Answer[Any] = await self.ask(
             Reconsidered,
-            [picture_block(picture.image, limits.max_side) for picture in closer.pictures],
+            [picture_block(picture.image, limits.max_side) for picture in closer],
             verdicts=delimit(said, "verdicts"),
             measured=delimit(measured.text, "measured"),
             region=", ".join(f"{edge:.2f}" for edge in region),

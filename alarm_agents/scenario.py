@@ -197,7 +197,7 @@ class Scenario(Block):
     source: SourceSettings = SourceSettings()
     models: dict[str, ModelSettings] = {}
     agents: AgentSettings = AgentSettings()
-    tools: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ("zoom", "context", "motion", "similar_cases")
     graph: GraphSettings = GraphSettings()
     uncertainty: UncertaintySettings = UncertaintySettings()
     promise: PromiseSettings = PromiseSettings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
@@ -124,7 +125,8 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
                     waiting += watched.record.deferred
                 else:
                     incidents += 1
-                tell(watched)
+                # Off the loop: while a reader pauses, others may need what the loop has locked in the workspace.
+                await asyncio.to_thread(tell, watched)
     note(f"{cases} cases, {incidents} incidents, {waiting} handed to a person; kept in {workspace.folder}")
     if waiting:
         note("answer them with `alarm review list` and `alarm review resolve CASE --as normal|anomalous|unsure`")

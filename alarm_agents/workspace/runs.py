@@ -77,24 +77,23 @@ class RunStore:
             if earlier is not None and (not earlier.finished or earlier.settled == revision):
                 return Run(earlier.id, earlier.revision, earlier.finished, earlier.told)
             run = Run(_hash(base, str(revision))[:8], revision, finished=False)
-            known = connection.scalar(select(db.runs.c.id).where(db.runs.c.id == run.id))
-            if known is None:
-                values = {
-                    "id": run.id,
-                    "namespace": namespace,
-                    "scenario": scenario.name,
-                    "base": base,
-                    "source": source,
-                    "path": path,
-                    "revision": revision,
-                    "finished": False,
-                    "at": time.time(),
-                    "settings": scenario.model_dump(mode="json", by_alias=True),
-                    "folder": str(scenario.folder),
-                    "built_by": str(scenario.built_by) if scenario.built_by else None,
-                    "references_key": references,
-                }
-                connection.execute(insert(db.runs).values(values))
+            values = {
+                "id": run.id,
+                "namespace": namespace,
+                "scenario": scenario.name,
+                "base": base,
+                "source": source,
+                "path": path,
+                "revision": revision,
+                "finished": False,
+                "at": time.time(),
+                "settings": scenario.model_dump(mode="json", by_alias=True),
+                "folder": str(scenario.folder),
+                "built_by": str(scenario.built_by) if scenario.built_by else None,
+                "references_key": references,
+            }
+            # Another process may have started the same run just now.
+            connection.execute(upsert(db.runs).values(values).on_conflict_do_nothing())
         return run
 
     def tell(self, run: str, start: float) -> None:

@@ -273,3 +273,14 @@ def test_what_came_before_the_damage_is_still_judged(alarm: Alarm) -> None:
 
 def test_debug_shows_the_traceback(alarm: Alarm) -> None:
     assert "Traceback" in alarm("--debug", "watch", "nowhere", code=None).err
+
+
+def test_a_reader_that_pauses_holds_up_nobody_else(alarm: Alarm, tmp_path: Path) -> None:
+    """`alarm watch | less`: the first one waits at its full pipe while the other works on the same files."""
+    long = write_folder(tmp_path / "long", clip(320, seed=2))
+    paused = alarm.start("watch", long, "--json")
+    paused.readline()
+    other = alarm("watch", write_folder(tmp_path / "other", clip(96, seed=3)), "--json")
+    assert len(other.of("case")) == 6
+    assert paused.done().code == 0
+    assert len(alarm.records("cases")) == 26
