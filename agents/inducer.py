@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
-from sklearn.cluster import AgglomerativeClustering
 
 from alarm_agents.agents.base import Agent, seen_text
 from alarm_agents.agents.quantiles import quantile_rules
@@ -112,6 +111,8 @@ def _clusters(texts: Sequence[str], embedder: Embedder) -> list[tuple[list[int],
     """Groups of texts that mean the same: the members of each, and the most central one."""
     if len(texts) < 2:
         return [([0], 0)] if texts else []
+    from sklearn.cluster import AgglomerativeClustering  # a third of a second, which only induction needs
+
     vectors = embedder.embed(texts).astype(float)
     distances = np.clip(1.0 - vectors @ vectors.T, 0.0, 2.0)
     model = AgglomerativeClustering(n_clusters=None, metric="precomputed", linkage="average", distance_threshold=SAME)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError
+from alarm_agents.tools.experts import MEASURES
 from alarm_agents.types import Label, Measurement, Parse, Perception, Rule, RuleKind, Threshold, Verdict
 from alarm_agents.uncertainty.graded import graded
 
@@ -30,6 +32,15 @@ def predicate_values(measurements: Sequence[Measurement], perceptions: Sequence[
 
 
 PREDICATE_NAMES = ("motion", "caption", "captions", "measures", "facts", "zones")
+
+
+def check_predicate(predicate: str, *, where: str) -> None:
+    """Raise `ExpressionError` unless the predicate compiles and speaks only of what exists."""
+    expressions.check(predicate, PREDICATE_NAMES, where=where)
+    for expert, measure in re.findall(rf"\b({'|'.join(MEASURES)})\.(\w+)", predicate):
+        if measure not in MEASURES[expert]:
+            known = ", ".join(f"{expert}.{name}" for name in MEASURES[expert])
+            raise ExpressionError(f"there is no measure {expert}.{measure}", where=where, remedy=f"use {known}")
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from alarm_agents.types import Measurement, Provenance, Rule, RuleKind, Threshold
 
@@ -39,7 +39,7 @@ def limits(series: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     weights = (USUAL_WEIGHT, len(logs))
     spread = math.sqrt(np.average([USUAL_SPREAD**2, float(np.var(logs))], weights=weights))
     typical = float(np.exp(np.median(logs)))
-    return typical, typical * math.exp(float(norm.ppf(1.0 - P_REFERENCE)) * spread)
+    return typical, typical * math.exp(NormalDist().inv_cdf(1.0 - P_REFERENCE) * spread)
 
 
 def warm_up_limits(series: Sequence[NDArray[np.float64]]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Send
-from scipy.stats import binomtest
+from scipy.special import bdtrc
 from typing_extensions import TypedDict
 
 from alarm_agents.agents.inducer import Inducer, Proposal, Reference, aggregate
@@ -148,7 +148,8 @@ async def store(state: InductionState, runtime: Runtime[InductionContext]) -> di
         for rule in context.memory.active(context.source or None)
         if rule.provenance.origin in replaced and rule.id not in found and rule.source.startswith(context.source)
     ]
-    return {"rules": context.memory.add([*state["rules"], *superseded])}
+    stored = context.memory.add([*state["rules"], *superseded])
+    return {"rules": stored[: len(state["rules"])]}
 
 
 def judged(rule: Rule, held_out: int, fired: int) -> Rule:
@@ -156,7 +157,8 @@ def judged(rule: Rule, held_out: int, fired: int) -> Rule:
     note = rule.provenance.note
     status = rule.status
     if rule.kind is RuleKind.ANOMALOUS and held_out:
-        too_often = binomtest(fired, held_out, BUDGET, alternative="greater").pvalue <= BUDGET * (1 + 1e-9)
+        # One-sided binomial test: how likely are so many or more, were BUDGET the share on normal references?
+        too_often = bdtrc(fired - 1, held_out, BUDGET) <= BUDGET * (1 + 1e-9) if fired else False
         if too_often:
             status, note = RuleStatus.REJECTED, f"fired on {fired} of {held_out} held-out normal references"
     provenance = rule.provenance.model_copy(update={"held_out": held_out, "fired": fired, "note": note})

@@ -13,6 +13,8 @@ from alarm_agents.tools.motion import Motion
 from alarm_agents.tools.novelty import Novelty
 
 NAMES = ("motion", "captions")
+MEASURES = {"motion": ("speed", "ratio", "moving"), "captions": ("novelty",)}
+"""What each expert measures (`ratio` once it has been taught)."""
 
 
 def experts_for(kind: str, states: Mapping[str, Mapping[str, NDArray[Any]]] | None = None) -> dict[str, Expert[Any]]:

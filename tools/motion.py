@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from scipy.stats import siegelslopes
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
@@ -170,7 +169,7 @@ class Motion:
         """`speed` (heights/s), `moving` (share in [0, 1]) and, with references, `ratio` (times the usual speed).
 
         One value a frame from `overlap` on, of that frame against the one before it. The first frame of a stream
-        has none before it and measures 0.
+        has none before it and measures 0; a single frame alone measures nothing.
         """
         seen = [self._see(self._length(step), step) for step in _steps(pictures)]
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
@@ -238,13 +237,13 @@ class Motion:
         return tuple(found)
 
     def _measured(self, pictures: Sequence[Picture], seen: list[Seen], overlap: int) -> Measured:
-        seen = [Seen(), *seen][overlap:] if pictures else []
+        if len(pictures) < 2:  # a measure of nothing would pass for a calm one
+            text = f"motion needs two frames and got {len(pictures)}: nothing was compared"
+            return Measured({}, (_fact("picture", "frames compared", 0.0, text),))
+        seen = [Seen(), *seen][overlap:]
         frames = {"speed": tuple(each.speed for each in seen), "moving": tuple(each.moving for each in seen)}
         if self._normal is not None:
             frames["ratio"] = tuple(each.odd for each in seen)
-        if len(pictures) < 2:
-            text = f"motion needs two frames and got {len(pictures)}: nothing was compared"
-            return Measured(frames, (_fact("picture", "frames compared", 0.0, text),))
         return Measured(frames, self._facts(seen))
 
     def _facts(self, seen: list[Seen]) -> tuple[Fact, ...]:
@@ -359,6 +358,8 @@ def _heights(blobs: list[tuple[float, float]]) -> Floats:
     """Height (ROWS,) of things by a robust line over the rows where they are; the prior if there are too few."""
     if len(blobs) < 20:
         return np.full(ROWS, PERSON)
+    from scipy.stats import siegelslopes  # half a second, which only teaching needs
+
     row, tall = np.array(blobs[:: len(blobs) // 500 + 1]).T
     first, last = np.quantile(row, [0.05, 0.95])
     slope, level = siegelslopes(tall, row) if last - first > 0.05 else (0.0, np.median(tall))

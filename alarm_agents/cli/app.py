@@ -91,6 +91,13 @@ def main() -> None:
         said = f"alarm: the workspace cannot be used now ({reason}); is another program holding it?"
         notes.print(plain(said), style="bold red", soft_wrap=True)
         sys.exit(WorkspaceError.exit_code)
+    except Exception as error:
+        # A mistake of ours or of a scenario's code: said in a sentence as well, and never the code of `test`.
+        if Options.debug:
+            raise
+        said = f"alarm: something unforeseen went wrong ({type(error).__name__}: {error}); --debug shows where"
+        notes.print(plain(said), style="bold red", soft_wrap=True)
+        sys.exit(AlarmError.exit_code)
     except SystemExit as left:  # Typer and Rich turn both of these into exits of their own
         if isinstance(left.__context__, BrokenPipeError):  # the reader of our output has left, as `head` does
             sys.exit(0)

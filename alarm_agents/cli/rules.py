@@ -8,8 +8,7 @@ import typer
 from rich.syntax import Syntax
 from rich.table import Table
 
-from alarm_agents import expressions
-from alarm_agents.agents.predicates import PREDICATE_NAMES
+from alarm_agents.agents.predicates import check_predicate
 from alarm_agents.cli.app import JsonOption, open_workspace
 from alarm_agents.cli.output import console, emit, note, plain
 from alarm_agents.cli.people import who
@@ -103,7 +102,7 @@ def add(
 ) -> None:
     """Add a rule; it counts from the next window on, also in a monitor that is running."""
     if predicate is not None:
-        expressions.check(predicate, PREDICATE_NAMES, where="--predicate")
+        check_predicate(predicate, where="--predicate")
     else:
         note("this rule has no --predicate: only models can apply it, experts cannot", "yellow")
     written = written_by_person(text, kind, predicate=predicate, severity=severity, author=who())

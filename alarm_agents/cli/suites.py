@@ -10,7 +10,6 @@ import typer
 from alarm_agents.cli.app import JsonOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, notes
 from alarm_agents.evaluation.report import render
-from alarm_agents.evaluation.run import run_suite
 from alarm_agents.evaluation.suite import load_suite
 
 
@@ -24,6 +23,8 @@ def test(
 
     Exits with 1 when an expectation is not met.
     """
+    from alarm_agents.evaluation.run import run_suite  # scikit-learn takes most of a second; other verbs need none
+
     found = load_suite(suite)
     workspace = open_workspace()
     with notes.status("opening") as status:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from alarm_agents.evaluation.expectations import check
 from alarm_agents.evaluation.labels import read_labels
-from alarm_agents.evaluation.metrics import FrameTable, check, compute, frame_auroc
+from alarm_agents.evaluation.metrics import FrameTable, compute, frame_auroc
 from alarm_agents.evaluation.suite import LabelledSource, Suite
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.run import Monitor

@@ -16,7 +16,7 @@ from natsort import natsorted
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from alarm_agents.errors import ScenarioError
-from alarm_agents.evaluation.metrics import NAMES, Bounds
+from alarm_agents.evaluation.expectations import NAMES, Bounds
 from alarm_agents.scenario import Block
 from alarm_agents.yamlfile import explain, read_yaml
 

@@ -59,7 +59,7 @@ def _window(own: Sequence[Stamped], source: str) -> Window:
         id=f"{source}:{round(start * 1000):09d}",
         source=source,
         start=start,
-        end=last.time + 1 / last.fps,
+        end=round(last.time + 1 / last.fps, 6),
         first=own[0].index,
         last=last.index,
         fps=last.fps,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 
 def gate_threshold(anomalous: Sequence[float], max_missed: float, delta: float) -> float | None:
@@ -18,7 +18,7 @@ def gate_threshold(anomalous: Sequence[float], max_missed: float, delta: float) 
     scores = sorted(anomalous)
     best: float | None = None
     for missed, score in enumerate(scores):
-        upper = float(beta.ppf(1.0 - delta, missed + 1, len(scores) - missed))
+        upper = float(betaincinv(missed + 1, len(scores) - missed, 1.0 - delta))
         if upper > max_missed:
             break
         best = score

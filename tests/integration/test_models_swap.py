@@ -54,7 +54,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def scenario(folder: Path, address: str | None) -> Path:
     """The scenario with three models at the address, or with none: a few lines of YAML apart."""
-    path = write_scenario(folder, agents="embedded" if address is None else AGENTS, tools=["zoom", "motion"])
+    path = write_scenario(folder, agents="embedded" if address is None else AGENTS)
     if address is not None:
         names = zip(("eye", "lens", "mind"), MODELS, strict=True)
         lines = [f'  {key}: {{backend: openai, base_url: "{address}", model: {model}}}' for key, model in names]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alarm_agents.agents.predicates import judge
+from alarm_agents.agents.predicates import check_predicate, judge
 from alarm_agents.agents.quantiles import quantile_rules
+from alarm_agents.errors import ExpressionError
 from alarm_agents.types import Label, Measurement, Parse, Perception, Provenance, Rule, RuleKind, Verdict
 from support.records import fact, fast, motion, perception, rule
 
@@ -135,3 +136,21 @@ def test_an_empty_window_is_not_a_crash() -> None:
     nothing = Measurement(expert="motion", score="ratio", frames={"ratio": ()})
     assert judge("embedded", [fast()], [nothing], []).label in (NORMAL, UNKNOWN)
     assert judge("embedded", [fast()], [], []).label is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("predicate", "reason"),
+    [
+        ("motion.nothing > 1.0", "use motion.speed, motion.ratio, motion.moving"),
+        ("captions.ratio > 1.0", "use captions.novelty"),
+        ("speed > 1.0", "not known here"),
+        ("motion.ratio >", "not a valid expression"),
+    ],
+)
+def test_a_predicate_that_could_never_apply_is_refused(predicate: str, reason: str) -> None:
+    with pytest.raises(ExpressionError, match=reason):
+        check_predicate(predicate, where="--predicate")
+
+
+def test_a_predicate_over_what_exists_is_taken() -> None:
+    check_predicate("motion.ratio > 2.0 && ('road' in zones || captions.novelty > 0.2)", where="--predicate")

@@ -17,7 +17,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
 from alarm_agents.evaluation import metrics
-from alarm_agents.evaluation.metrics import Bounds, FrameTable, check, compute
+from alarm_agents.evaluation.expectations import NAMES, Bounds, check
+from alarm_agents.evaluation.metrics import FrameTable, compute
 
 NAN = math.nan
 
@@ -52,7 +53,7 @@ def test_names_and_order_of_the_keys() -> None:
     ]  # fmt: skip
     assert list(found["accuracy_at_deferral"]) == ["0.1", "0.2", "0.3"]
     flat = {name for name in found if name != "accuracy_at_deferral"}
-    assert set(metrics.NAMES) == flat | {f"accuracy_at_deferral.{share}" for share in found["accuracy_at_deferral"]}
+    assert set(NAMES) == flat | {f"accuracy_at_deferral.{share}" for share in found["accuracy_at_deferral"]}
 
 
 def test_by_hand() -> None:

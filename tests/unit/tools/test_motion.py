@@ -235,7 +235,7 @@ def test_a_burst_of_time_stamps_does_not_make_things_fast() -> None:
 @pytest.mark.parametrize("overlap", [0, 1])
 def test_a_single_frame_has_nothing_to_be_compared_with(motion: Motion, overlap: int) -> None:
     measured = motion.measure(scene([CYCLIST], 1), overlap)
-    assert measured.frames["ratio"] == (0.0,) * (1 - overlap)
+    assert measured.frames == {}, "0 would pass for calm"
     assert "needs two frames" in measured.facts[0].text
 
 
