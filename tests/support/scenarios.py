@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ SEEN = {
     "caption": "a man walks",
     "facts": [{"subject": "man", "attribute": "gait", "value": "walks", "region": [0.2, 0.2, 0.4, 0.6]}],
 }
+TEAM = {"perceivers": ["eye", "lens"], "inducer": "mind", "reasoners": ["mind", "eye"], "reflector": "lens"}
+WINDOWS = 3
 SORRY = "I'm sorry, but I can't help with that."
 
 
@@ -73,3 +76,28 @@ async def watch(
                 record = watched.record
                 cases.append(record) if isinstance(record, Case) else incidents.append(record)
     return cases, incidents, opened
+
+
+def team(eye: Any = None, lens: Any = None, mind: Any = None) -> dict[str, Any]:
+    """The scripts of three models that see a man and hold everything to be normal, unless told otherwise.
+
+    `eye` perceives and judges, `lens` perceives and looks again, `mind` judges.
+    """
+    look = {"when": "You describe what a fixed sensor shows", "reply": SEEN, "times": None}
+    return {
+        "eye": [look, *(eye or always(judged(0.02)))],
+        "lens": [look, *(lens or always(again(0.03)))],
+        "mind": mind or always(judged(0.04)),
+    }
+
+
+def checkpoints(workspace: Path) -> dict[str, int]:
+    """Bytes kept for each thread that has any."""
+    with sqlite3.connect(workspace / "checkpoints.db") as connection:
+        sizes: dict[str, int] = {}
+        for table, columns in (("checkpoints", ("checkpoint", "metadata")), ("writes", ("value",))):
+            total = " + ".join(f"coalesce(length({column}), 0)" for column in columns)
+            query = f"SELECT thread_id, sum({total}) FROM {table} GROUP BY thread_id"
+            for thread, size in connection.execute(query):
+                sizes[thread] = sizes.get(thread, 0) + size
+        return sizes
