@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError
-from alarm_agents.tools.experts import MEASURES
+from alarm_agents.tools.experts import check_measures
 from alarm_agents.types import Label, Measurement, Parse, Perception, Rule, RuleKind, Threshold, Verdict
 from alarm_agents.uncertainty.graded import graded
 
@@ -37,10 +36,7 @@ PREDICATE_NAMES = ("motion", "caption", "captions", "measures", "facts", "zones"
 def check_predicate(predicate: str, *, where: str) -> None:
     """Raise `ExpressionError` unless the predicate compiles and speaks only of what exists."""
     expressions.check(predicate, PREDICATE_NAMES, where=where)
-    for expert, measure in re.findall(rf"\b({'|'.join(MEASURES)})\.(\w+)", predicate):
-        if measure not in MEASURES[expert]:
-            known = ", ".join(f"{expert}.{name}" for name in MEASURES[expert])
-            raise ExpressionError(f"there is no measure {expert}.{measure}", where=where, remedy=f"use {known}")
+    check_measures(predicate, where=where)
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ def judge(
         p_anomaly=p,
         frames=_by_frame(deciding),
         severity=max((_severity(rule, measurements) for rule in fired), default=0),
-        rationale="; ".join(_because(rule, measurements) for rule in cited) + _said(undecided),
+        rationale=_reasons(cited, deciding, measurements) + _said(undecided),
         rules=tuple(rule.ref for rule in cited),
         parse=Parse.EMBEDDED,
         round=round_,
@@ -146,6 +142,14 @@ def _severity(rule: Rule, measurements: Sequence[Measurement]) -> int:
     largest = max(_series(rule.threshold, measurements), default=0.0)
     doublings = int(math.log2(largest / rule.threshold.limit)) if largest > rule.threshold.limit else 0
     return min(4, rule.severity + doublings)
+
+
+def _reasons(cited: Sequence[Rule], deciding: Sequence[Reading], measurements: Sequence[Measurement]) -> str:
+    """The rules that speak for the verdict; where none does, the one that came nearest to speaking against it."""
+    if cited:
+        return "; ".join(_because(rule, measurements) for rule in cited)
+    nearest = max(deciding, key=lambda reading: reading.p)
+    return f"not so: {_because(nearest.rule, measurements)}"
 
 
 def _because(rule: Rule, measurements: Sequence[Measurement]) -> str:

@@ -116,6 +116,8 @@ class ModelSettings(Block):
 
 
 Member = str
+LATER = ("appearance", "geometry", "presence")
+"""Experts that the design names and this version does not have: a scenario may name them, and people are told."""
 
 
 class AgentSettings(Block):
@@ -262,6 +264,7 @@ class Scenario(Block):
         found = [
             f"promise.{key}" for key in ("false_alarms_per_day", "max_missed") if getattr(promise, key) is not None
         ]
+        found += [f"tool '{tool}'" for tool in self.tools if tool in LATER]
         return (*found, *(["when_models_fail: hold"] if self.when_models_fail == "hold" else []))
 
 

@@ -7,6 +7,7 @@ is false. YAML and Python go through the same builder, so both compile to the sa
 from __future__ import annotations
 
 import asyncio
+import difflib
 import inspect
 import itertools
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
@@ -23,9 +24,11 @@ from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs import nodes
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, condition_values, fitting
+from alarm_agents.models import heard
 from alarm_agents.observability import tracing
 from alarm_agents.plugins import load_object
 from alarm_agents.scenario import CONDITION_NAMES, Scenario
+from alarm_agents.tools.experts import MEASURES, check_measures
 from alarm_agents.tools.work import working_on
 from alarm_agents.types import Decision, TraceAnomaly
 
@@ -123,6 +126,7 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         """Add an edge, in the order of precedence; with `when` (CEL or a function of the state) a conditional one."""
         if isinstance(when, str):
             expressions.check(when, CONDITION_NAMES, where=f"edge {source} -> {target}")
+            check_measures(when, where=f"edge {source} -> {target}")
         self._edges.setdefault(source, []).append((target, when))
         return self
 
@@ -176,12 +180,17 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         return {*(target for target, _ in conditional), *(targets or self._functions)}
 
     def _check(self) -> None:
+        gate = self.scenario.graph.gate
+        if gate is not None and gate.expert not in MEASURES:
+            remedy = f"experts are {', '.join(MEASURES)}"
+            raise ConfigurationError(f"graph.gate.expert: there is no expert '{gate.expert}'", remedy=remedy)
         known = {*self._functions, START, END}
         for source, edges in self._edges.items():
             for target, _ in edges:
                 for name in (source, target):
                     if name not in known:
-                        hint = f"the nodes are {', '.join(self._functions)}"
+                        near = difflib.get_close_matches(name, known, n=1)
+                        hint = f"did you mean '{near[0]}'?" if near else f"the nodes are {', '.join(self._functions)}"
                         raise ConfigurationError(f"edge {source} -> {target}: there is no node '{name}'", remedy=hint)
                 if source == END or target == START:
                     raise ConfigurationError(f"edge {source} -> {target}: nothing leads to the start or past the end")
@@ -268,10 +277,12 @@ def _traced(name: str, function: Callable[..., Any]) -> Callable[..., Awaitable[
     async def run(state: Any, runtime: Runtime[Context]) -> Any:
         given = (state, runtime) if wants_runtime else (state,)
         try:
-            with tracing.span(name, kind="node"), working_on(runtime.context.work(state["window"])):
+            with tracing.span(name, kind="node"), working_on(runtime.context.work(state["window"])), heard() as models:
                 waits = inspect.iscoroutinefunction(function)
                 found = await (function(*given) if waits else asyncio.to_thread(function, *given))
-                return found if ours or isinstance(found, Command) else fitting(name, found)
+                if ours or isinstance(found, Command):
+                    return found
+                return {**fitting(name, found), "models": dict.fromkeys(sorted(models), name)}
         except GraphBubbleUp:
             raise
         except Exception as error:  # a user's code may raise anything, and no window may be lost to it

@@ -8,7 +8,7 @@ from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, facts, latest
 from alarm_agents.memory.recall import answered_label
 from alarm_agents.scenario import EMBEDDED
-from alarm_agents.types import Case, CaseStatus, Incident, Label, Parse, Perception, Verdict
+from alarm_agents.types import Case, CaseStatus, Incident, Label, Perception, Verdict
 from alarm_agents.uncertainty import signals
 
 COOL_DOWN = 10.0
@@ -38,7 +38,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         label=label,
         score=p,
         frame_scores=_frame_scores(verdicts, len(window.frames)),
-        severity=max((verdict.severity for verdict in verdicts), default=0) if label is Label.ANOMALOUS else 0,
+        severity=_severity(verdicts) if label is Label.ANOMALOUS else 0,
         title=_title(label, state),
         explanation=_explanation(verdicts, state),
         decision=state["uncertainty"].decision,
@@ -49,7 +49,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         verdicts=everyone,
         rules=tuple(rules),
         similar=state.get("similar", ()),
-        models=_models(perceptions, everyone),
+        models=_models(state),
         anomalies=state.get("anomalies", ()),
         notes=state.get("notes", {}),
         resolution=resolution,
@@ -122,10 +122,16 @@ def _frame_scores(verdicts: Sequence[Verdict], count: int) -> tuple[float, ...]:
     return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
 
 
-def _models(perceptions: Sequence[Perception], verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+def _models(state: MonitorState) -> tuple[str, ...]:
     """The models whose answers went into the case; one that did not answer took no part."""
-    answered = {p.model for p in perceptions if p.parse.usable} | {v.model for v in verdicts if v.parse.usable}
+    members: list[Perception | Verdict] = [*state.get("perceptions", {}).values(), *state.get("verdicts", {}).values()]
+    answered = {member.model for member in members if member.parse.usable} | set(state.get("models", {}))
     return tuple(sorted(answered - set(NOT_MODELS)))
+
+
+def _severity(verdicts: Sequence[Verdict]) -> int:
+    """The largest that a member gave; at least 1, since somebody holds it to be an anomaly."""
+    return max((verdict.severity for verdict in verdicts), default=1) or 1
 
 
 def _title(label: Label, state: MonitorState) -> str:
@@ -133,6 +139,9 @@ def _title(label: Label, state: MonitorState) -> str:
         return "No usable verdict"
     if label is Label.NORMAL:
         return "Normal"
+    strongest = max(signals.usable(latest(state)), key=lambda verdict: verdict.p_anomaly or 0.0, default=None)
+    if strongest is not None and strongest.model not in NOT_MODELS and strongest.rationale:
+        return strongest.rationale[:1].upper() + strongest.rationale[1:TITLE]
     known = facts(state)
     # A fact about one thing says more than one about the whole picture; of several the most extreme.
     notable = [fact for fact in known if fact.region is not None and isinstance(fact.value, float)]
@@ -144,7 +153,6 @@ def _title(label: Label, state: MonitorState) -> str:
 def _explanation(verdicts: Sequence[Verdict], state: MonitorState) -> str:
     """Why, in words: the members' rationales, the decision, and that no model took part where none did."""
     reasons = [f"{verdict.member}: {verdict.rationale}" for verdict in verdicts if verdict.rationale]
-    answered: list[Perception | Verdict] = [*state.get("perceptions", {}).values(), *state.get("verdicts", {}).values()]
-    if all(one.model in NOT_MODELS or one.parse is Parse.EMBEDDED for one in answered):
+    if not _models(state):
         reasons.append("No model took part: experts and rules alone judged this")
     return ". ".join([*reasons, state["uncertainty"].reason])

@@ -18,6 +18,7 @@ from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
 from alarm_agents.memory.recall import seen
 from alarm_agents.observability import tracing
 from alarm_agents.observability.detection import check
+from alarm_agents.scenario import EMBEDDED
 from alarm_agents.sources.regions import zones_of
 from alarm_agents.types import CaseStatus, Decision, Fact, Label, Parse, Resolution, Verdict
 from alarm_agents.uncertainty import signals
@@ -105,7 +106,12 @@ async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
     context, number = runtime.context, state.get("round", 0) + 1
     question, work = _question(state, context), context.work(state["window"])
     found = await context.reflector.reflect(question, latest(state), work, context.tools, number)
-    return {"verdicts": _keyed([found.verdict]), "looks": {str(number): _placed(found.facts, context)}, "round": number}
+    verdicts = [found.verdict]
+    if context.reflector.model is None:
+        # Experts see less than models do: their second look joins the models' verdicts and does not overrule them.
+        others = [verdict for verdict in signals.usable(latest(state)) if verdict.model != EMBEDDED]
+        verdicts += [verdict.model_copy(update={"round": number}) for verdict in others]
+    return {"verdicts": _keyed(verdicts), "looks": {str(number): _placed(found.facts, context)}, "round": number}
 
 
 async def enqueue(state: MonitorState, runtime: Runtime[Context]) -> Update:

@@ -65,6 +65,8 @@ class MonitorState(TypedDict, total=False):
     anomalies: Annotated[tuple[TraceAnomaly, ...], united]
     notes: Annotated[dict[str, Any], merged]
     """Where a scenario's own nodes leave what they find, by node name."""
+    models: Annotated[dict[str, str], merged]
+    """The models that a scenario's own nodes asked with success, and the node."""
     trace: tuple[str, str]
     """Trace id and span id of the window, under which another process goes on."""
 

@@ -14,6 +14,7 @@ from langchain_core.tools import BaseTool
 from alarm_agents.errors import ConfigurationError, ScenarioError, ToolError
 from alarm_agents.observability import tracing
 from alarm_agents.plugins import load_object
+from alarm_agents.scenario import LATER
 from alarm_agents.tools.arguments import check_arguments, schema_of
 from alarm_agents.tools.call import ToolResult, call
 from alarm_agents.tools.experts import NAMES
@@ -117,7 +118,7 @@ async def load_tools(names: Sequence[str], base: Path, *, time_limit: float = TI
     after it too where another tool has the name). Raises `ConfigurationError` for what cannot be found or used, and
     `ToolError` when a server does not answer.
     """
-    wanted = list(dict.fromkeys(names))
+    wanted = [name for name in dict.fromkeys(names) if name not in LATER]
     entries = [_entry(name, base) for name in wanted if not name.startswith(PREFIX)]
     for spec in (name for name in wanted if name.startswith(PREFIX)):
         taken = {entry.tool.name for entry in entries}
@@ -131,7 +132,7 @@ def _entry(name: str, base: Path) -> Entry:
     offered = list(entry_points(group=GROUP, name=name))
     origins = [*(["built in"] if name in BUILT_IN else []), *(_package(point) for point in offered)]
     if not origins:
-        raise ScenarioError(f"there is no tool '{name}'", where="tools", remedy=_nearest(name, available()))
+        raise ScenarioError(f"tools: there is no tool '{name}'", where=str(base), remedy=_nearest(name, available()))
     if len(origins) > 1:
         raise ConfigurationError(
             f"two tools are named '{name}': {origins[0]} and {origins[1]}",

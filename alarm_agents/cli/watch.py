@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from alarm_agents.cli.output import console, emit, note, notes, number, plain
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.incidents import Watched
 from alarm_agents.monitor.run import Monitor
-from alarm_agents.scenario import Scenario
+from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.types import Case, Incident, Label, Window
 from alarm_agents.workspace import Workspace
 
@@ -108,6 +109,7 @@ async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: boo
 async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Callable[[Watched], None]) -> None:
     """Watch the source to its end with progress on stderr, `tell` each case and incident, and sum up."""
     started, windows, cases, incidents, waiting = time.monotonic(), 0, 0, 0, 0
+    silent: Counter[str] = Counter()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=notes, transient=True, disable=not notes.is_terminal) as progress:
         task = progress.add_task("opening")
@@ -123,11 +125,15 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
                 if isinstance(watched.record, Case):
                     cases += 1
                     waiting += watched.record.deferred
+                    members = [*watched.record.perceptions, *watched.record.verdicts]
+                    silent.update({m.model for m in members if not m.parse.usable and m.model != EMBEDDED})
                 else:
                     incidents += 1
                 # Off the loop: while a reader pauses, others may need what the loop has locked in the workspace.
                 await asyncio.to_thread(tell, watched)
     note(f"{cases} cases, {incidents} incidents, {waiting} handed to a person; kept in {workspace.folder}")
+    for model, count in silent.items():
+        note(f"{model} gave no usable answer in {count} cases; `alarm review show CASE` tells why", "yellow")
     if waiting:
         note("answer them with `alarm review list` and `alarm review resolve CASE --as normal|anomalous|unsure`")
 

@@ -1,6 +1,6 @@
 """Local models behind one call: LangChain chat models with structured output and typed failures."""
 
-from alarm_agents.models.client import Answer, Model
+from alarm_agents.models.client import Answer, Model, heard
 from alarm_agents.models.content import delimit, picture_block
 from alarm_agents.models.registry import build_models
 from alarm_agents.models.scripted import ScriptedChatModel, ScriptError, Step
@@ -17,6 +17,7 @@ __all__ = [
     "Unparsed",
     "build_models",
     "delimit",
+    "heard",
     "parse_reply",
     "picture_block",
 ]

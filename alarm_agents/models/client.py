@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -44,6 +46,20 @@ class Answer(Generic[T]):
     """Tokens of all turns together; None where the server does not say."""
 
 
+_heard: ContextVar[set[str] | None] = ContextVar("alarm_heard", default=None)
+
+
+@contextmanager
+def heard() -> Iterator[set[str]]:
+    """The names of the models that give a usable answer inside the block, as they do."""
+    names: set[str] = set()
+    token = _heard.set(names)
+    try:
+        yield names
+    finally:
+        _heard.reset(token)
+
+
 class Model:
     """A local model by name: a chat model with its limits, ready to be asked.
 
@@ -67,6 +83,13 @@ class Model:
 
     async def ask(self, messages: Sequence[BaseMessage], schema: type[T]) -> Answer[T]:
         """The model's answer as a `schema`, with one repair turn if its first text does not follow it."""
+        answer = await self._answer(messages, schema)
+        names = _heard.get()
+        if names is not None and answer.parse.usable:
+            names.add(self.name)
+        return answer
+
+    async def _answer(self, messages: Sequence[BaseMessage], schema: type[T]) -> Answer[T]:
         first, text = await self._turn(messages, schema, Parse.PARSED)
         if first.parse is not Parse.UNPARSED:
             return first

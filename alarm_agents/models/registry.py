@@ -46,9 +46,12 @@ def _chat(settings: ModelSettings, base: Path) -> BaseChatModel:
 
 def _in_process(backend: str) -> ConfigurationError:
     if any(importlib.util.find_spec(library) is None for library in _LIBRARIES[backend]):
-        return MissingExtraError(backend, f"backend {backend}")
+        purpose = (
+            f"backend {backend} (which this version cannot run in process yet: serve the model, use backend openai)"
+        )
+        return MissingExtraError(backend, purpose)
     server = {"transformers": "vllm serve", "llamacpp": "llama-server"}[backend]
     return ConfigurationError(
-        f"the in-process backend {backend} arrives with the models issue and is not built yet",
+        f"the in-process backend {backend} comes with a later version",
         remedy=f"serve the model ({server}) and use backend: openai with its base_url meanwhile",
     )

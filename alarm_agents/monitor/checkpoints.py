@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -10,12 +11,32 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from pydantic import BaseModel
 
 from alarm_agents import types
 from alarm_agents.graphs.builder import Compiled
+
+SUFFIX = "+zlib"
+
+
+class Compressed(SerializerProtocol):
+    """Another serializer's bytes, compressed: what members say of one window repeats itself a lot."""
+
+    def __init__(self, inner: SerializerProtocol) -> None:
+        self._inner = inner
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Type and compressed bytes of an object."""
+        kind, data = self._inner.dumps_typed(obj)
+        return f"{kind}{SUFFIX}", zlib.compress(data)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """The object that `dumps_typed` was given."""
+        kind, packed = data
+        return self._inner.loads_typed((kind.removesuffix(SUFFIX), zlib.decompress(packed)))
 
 
 @asynccontextmanager
@@ -24,8 +45,7 @@ async def open_checkpoints(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
     async with aiosqlite.connect(path) as connection:
         for pragma in ("journal_mode=WAL", "busy_timeout=10000", "synchronous=NORMAL"):
             await connection.execute(f"PRAGMA {pragma}")
-        serializer = JsonPlusSerializer(allowed_msgpack_modules=_records())
-        saver = AsyncSqliteSaver(connection, serde=serializer)
+        saver = AsyncSqliteSaver(connection, serde=Compressed(JsonPlusSerializer(allowed_msgpack_modules=_records())))
         await saver.setup()
         yield saver
 

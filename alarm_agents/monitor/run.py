@@ -133,13 +133,10 @@ class Monitor:
 
         Raises `ConflictError` when the case does not wait, or its hand-off was cut off before it was saved.
         """
-        if not await waits(self._graph, case_id):
-            self.workspace.cases.get(case_id)
-            raise ConflictError(
-                "the case does not wait for an answer, or was cut off while it was handed over",
-                where=case_id,
-                remedy="see `alarm review list`, or watch its source again",
-            )
+        pending = self.workspace.cases.get(case_id).status is CaseStatus.PENDING
+        if pending and not await waits(self._graph, case_id):
+            message = "the case was cut off while it was handed over"
+            raise ConflictError(message, where=case_id, remedy="watch its source again")
         self.workspace.cases.resolve(case_id, resolution)
         return await self.finish_resolved(case_id)
 

@@ -41,13 +41,16 @@ def assess(
     score = sum(weights[name] * (found[name] or 0.0) for name in weights) / total if total else 1.0
     if p is None:
         score = 1.0
-    decision, reason = _decide(p, score, accept_below, may_reflect)
+    decision, reason = _decide(p, score, accept_below, may_reflect, heard=any(map(signals.usable, rounds)))
     share = {name: weight / total if total else 0.0 for name, weight in weights.items()}
     return Uncertainty(**found, weights=share, score=min(1.0, score), decision=decision, reason=reason)
 
 
-def _decide(p: float | None, score: float, accept_below: float, may_reflect: bool) -> tuple[Decision, str]:
-    why = "no member gave a usable answer" if p is None else f"uncertainty {score:.2f}"
+def _decide(
+    p: float | None, score: float, accept_below: float, may_reflect: bool, *, heard: bool
+) -> tuple[Decision, str]:
+    silent = "the second look gave no usable answer" if heard else "no member gave a usable answer"
+    why = silent if p is None else f"uncertainty {score:.2f}"
     if p is not None and score < accept_below:
         return Decision.ACCEPT, f"{why} is under {accept_below:.2f}"
     if may_reflect:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,50 @@ async def test_an_uncertain_verdict_is_reflected_on_and_the_second_look_stands(s
     tools = [span for span in spans(tmp_path / "ws", second) if span.kind == "tool" and span.name == "zoom"]
     assert len(tools) == 1
     assert not tools[0].error
+
+
+async def test_experts_that_look_again_join_the_models_and_do_not_overrule_them(source: Path, tmp_path: Path) -> None:
+    agents = {**TEAM, "reasoners": ["mind", "eye"], "reflector": "embedded"}
+    scripts = team(mind=always(judged(0.6, why="a bicycle")), eye=always(judged(0.6, why="somebody rides")))
+    cases, _, _ = await watch(write_scenario(tmp_path, scripts, agents=agents), source, tmp_path / "ws")
+    for case in cases:
+        second = {verdict.member for verdict in case.verdicts if verdict.round == 1}
+        assert second == {"mind", "eye", "embedded"}
+        assert "a bicycle" in case.explanation
+        second_look = [verdict.p_anomaly for verdict in case.verdicts if verdict.round == 1]
+        assert case.score == pytest.approx(sum(filter(None, second_look)) / 3)
+
+
+NODE = """
+from pydantic import BaseModel
+from alarm_agents.agents import Agent, Prompt
+
+class Advice(BaseModel):
+    call: bool
+
+class Guard(Agent):
+    role = "guard"
+
+async def guard(state, runtime):
+    agent = Guard(runtime.context.models["mind"], Prompt("Guard.\\n---\\nSeen."))
+    with agent.working():
+        answer = await agent.ask(Advice)
+    return {"notes": {"guard": answer.value.model_dump()}}
+"""
+
+
+async def test_a_model_that_only_a_scenarios_own_node_asks_took_part(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "guard.py").write_text(NODE)
+    graph = {
+        "nodes": {"guard": "guard.py:guard"},
+        "edges": [{"from": "reason", "to": "guard"}, {"from": "guard", "to": "uncertainty"}],
+    }
+    scenario = write_scenario(tmp_path, {"mind": always({"call": True})}, graph=graph)
+    cases, _, _ = await watch(scenario, source, tmp_path / "ws")
+    for case in cases:
+        assert case.notes == {"guard": {"call": True}}
+        assert case.models == ("mind",)
+        assert "No model took part" not in case.explanation
 
 
 async def test_two_reflections_that_settle_nothing_end_with_a_person(source: Path, tmp_path: Path) -> None:
@@ -277,6 +323,11 @@ async def test_no_picture_is_kept_anywhere_but_in_the_source(source: Path, tmp_p
     workspace.close()
     kept = [path for path in (tmp_path / "ws").rglob("*") if path.is_file()]
     assert {"alarm.db", "checkpoints.db", "traces.db"} <= {path.name for path in kept}
+    with sqlite3.connect(tmp_path / "ws" / "checkpoints.db") as connection:
+        packed = connection.execute("SELECT checkpoint FROM checkpoints UNION ALL SELECT value FROM writes").fetchall()
+    unpacked = b"".join(zlib.decompress(data) for (data,) in packed)
+    assert b"a man walks" in unpacked, "this is what checkpoints hold"
+    assert [mark for mark in PIXELS if mark in unpacked] == []
     assert {path.name: mark for path in kept for mark in PIXELS if mark in path.read_bytes()} == {}
     assert all(sum(len(str(span.attributes)) for span in spans(tmp_path / "ws", case)) < 8 * 1024 for case in cases)
 

@@ -1,0 +1,68 @@
+"""The scenario contract: what is refused, in which words, and what is taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alarm_agents.errors import ConfigurationError
+from alarm_agents.graphs.load import build_monitor
+from alarm_agents.scenario import library, load_scenario, parse_scenario
+from alarm_agents.tools.registry import load_tools
+
+
+@pytest.mark.parametrize(
+    ("blocks", "says"),
+    [
+        ({"sorce": {}}, "sorce: unknown key; did you mean 'source'?"),
+        ({"source": {"strde": 3}}, "source.strde: unknown key; did you mean 'stride'?"),
+        (
+            {"models": {"eye": {"backend": "openai", "modl": "x"}}},
+            "models.eye.modl: unknown key; did you mean 'model'?",
+        ),
+        ({"graph": {"edges": [{"from": "reason", "too": "x"}]}}, "graph.edges.0.too: unknown key; did you mean 'to'?"),
+        ({"notify": [{"kind": "webhook", "url_envv": "A"}]}, "url_envv: unknown key; did you mean 'url_env'?"),
+        ({"source": {"frames": "many"}}, "source.frames: "),
+        ({"source": {"stride": 32}}, "stride may not exceed frames"),
+        ({"source": {"masks": ["0,0,2,0,1,1"]}}, "between 0 and 1"),
+        ({"agents": {"perceivers": ["nobody"]}}, "nobody"),
+        ({"graph": {"nodes": {"mine": "gone.py:mine"}}}, "graph.nodes.mine: there is no file gone.py"),
+        ({"folder": "/"}, "folder: unknown key"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_key(blocks: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse_scenario({"name": "mine", **blocks}, where="mine.yaml", folder=Path("/nowhere"))
+    assert str(caught.value).startswith("mine.yaml: ")
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("graph", "says"),
+    [
+        ({"gate": {"expert": "moton"}}, "graph.gate.expert: there is no expert 'moton'"),
+        (
+            {"edges": [{"from": "reason", "to": "conclude", "when": "motion.sped > 1"}]},
+            "there is no measure motion.sped",
+        ),
+        ({"edges": [{"from": "reson", "to": "conclude"}]}, "did you mean 'reason'?"),
+    ],
+)
+def test_what_only_the_graph_can_tell_is_found_when_it_is_built(graph: dict[str, Any], says: str) -> None:
+    scenario = parse_scenario({"name": "mine", "graph": graph}, where="mine.yaml", folder=Path())
+    with pytest.raises(ConfigurationError, match=says.replace("?", r"\?")):
+        build_monitor(scenario).compile()
+
+
+async def test_tools_of_a_later_version_are_told_of_and_left_out() -> None:
+    scenario = parse_scenario({"name": "mine", "tools": ["zoom", "appearance"]}, where="mine.yaml", folder=Path())
+    assert scenario.not_yet_kept == ("tool 'appearance'",)
+    assert (await load_tools(scenario.tools, scenario.folder)).names == ("zoom",)
+
+
+def test_the_library_is_valid_and_has_a_digest_that_says_what_it_says() -> None:
+    assert {"walkway", "smart_home", "generic"} <= set(library())
+    digests = {load_scenario(name).digest for name in library()}
+    assert len(digests) == len(library())
