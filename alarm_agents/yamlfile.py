@@ -49,8 +49,10 @@ def read_yaml(path: Path) -> object:
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """One sentence for the first thing that pydantic found wrong, with the nearest valid key for a wrong one."""
     problems = error.errors()
-    # A misspelt key that is required is missing as well: its spelling is what to mend.
-    problem = next((found for found in problems if found["type"] == "extra_forbidden"), problems[0])
+    problem = problems[0]
+    if problem["type"] == "missing":  # perhaps because it is misspelt: then its spelling is what to mend
+        beside = [p for p in problems if p["type"] == "extra_forbidden" and p["loc"][:-1] == problem["loc"][:-1]]
+        problem = (beside or [problem])[0]
     location = [part for part in problem["loc"] if not str(part).startswith("function-")]
     path = ".".join(str(part) for part in location)
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

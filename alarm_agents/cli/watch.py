@@ -19,7 +19,7 @@ from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.incidents import Watched
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.scenario import EMBEDDED, Scenario
-from alarm_agents.types import Case, Incident, Label, Window
+from alarm_agents.types import Case, Incident, Label, Perception, Verdict, Window
 from alarm_agents.workspace import Workspace
 
 STYLES = {Label.NORMAL: "green", Label.ANOMALOUS: "bold red", Label.UNKNOWN: "yellow"}
@@ -125,7 +125,7 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
                 if isinstance(watched.record, Case):
                     cases += 1
                     waiting += watched.record.deferred
-                    members = [*watched.record.perceptions, *watched.record.verdicts]
+                    members: list[Perception | Verdict] = [*watched.record.perceptions, *watched.record.verdicts]
                     silent.update({m.model for m in members if not m.parse.usable and m.model != EMBEDDED})
                 else:
                     incidents += 1

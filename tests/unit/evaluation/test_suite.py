@@ -97,7 +97,10 @@ CASE = {"source": "test/01", "labels": "labels/01.csv"}
         ({"seed": -1}, "seed: "),
         ({"cases": []}, "cases: "),
         ({"cases": [{**CASE, "label": "x"}]}, "cases.0.label: unknown key; did you mean 'labels'?"),
-        ({"cases": [{"source": {"kind": "captions", "pth": "x"}}]}, "cases.0.source.path: this key is required"),
+        (
+            {"cases": [{"source": {"kind": "captions", "pth": "x"}}]},
+            "cases.0.source.pth: unknown key; did you mean 'path'?",
+        ),
         (
             {"cases": [{"source": {"kind": "captions", "path": "walk.csv", "kindd": 1}}]},
             "cases.0.source.kindd: unknown key; did you mean 'kind'?",
