@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError
-from alarm_agents.tools.experts import check_measures
-from alarm_agents.types import Label, Measurement, Parse, Perception, Rule, RuleKind, Threshold, Verdict
+from alarm_agents.tools.experts import MEASURES, check_measures
+from alarm_agents.types import Fact, Label, Measurement, Parse, Perception, Rule, RuleKind, Threshold, Verdict
 from alarm_agents.uncertainty.graded import graded
 
 MAX_CITED = 8
 
 
-def predicate_values(measurements: Sequence[Measurement], perceptions: Sequence[Perception]) -> dict[str, Any]:
-    """What a predicate may speak of: each expert's measures, facts, the zones they lie in, and the caption."""
-    facts = [fact for perception in perceptions for fact in perception.facts]
+def observed(
+    measurements: Sequence[Measurement], facts: Sequence[Fact], perceptions: Iterable[Perception]
+) -> dict[str, Any]:
+    """What expressions may speak of: each expert's measures, facts, the zones they lie in, and the caption."""
     return {
-        "motion": {},
-        "captions": {},
+        **{expert: {} for expert in MEASURES},
         **{measurement.expert: measurement.values for measurement in measurements},
         "measures": {f"{m.expert}.{name}": value for m in measurements for name, value in m.values.items()},
         "facts": [fact.model_dump(include={"subject", "attribute", "value", "unit", "text"}) for fact in facts],
@@ -68,7 +68,8 @@ def judge(
     holds: it is a definition). A person's rule of normality that holds outweighs induced rules. What no rule
     covers is unknown, never normal.
     """
-    values = predicate_values(measurements, perceptions)
+    facts = [fact for perception in perceptions for fact in perception.facts]
+    values = observed(measurements, facts, perceptions)
     readings, undecided = _read(rules, values, measurements)
     # A plain predicate that does not hold says nothing; a threshold says how far away the window is.
     against = [r for r in readings if r.rule.kind is RuleKind.ANOMALOUS and (r.holds or r.rule.threshold)]

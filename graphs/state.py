@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, as the dev server asks it to
 
+from alarm_agents.agents.predicates import observed
 from alarm_agents.types import (
     Fact,
     Measurement,
@@ -127,15 +128,8 @@ def condition_values(state: MonitorState) -> dict[str, Any]:
     known, verdicts = facts(state), latest(state)
     uncertainty = state.get("uncertainty")
     p = signals.mean_p(verdicts)
-    measurements = state.get("measurements", ())
     return {
-        "motion": {},
-        "captions": {},
-        **{m.expert: m.values for m in measurements},
-        "measures": {f"{m.expert}.{name}": value for m in measurements for name, value in m.values.items()},
-        "zones": sorted({zone for fact in known for zone in fact.zones}),
-        "facts": [fact.model_dump(include={"subject", "attribute", "value", "unit", "text"}) for fact in known],
-        "caption": " ".join(perception.caption for perception in state.get("perceptions", {}).values()),
+        **observed(state.get("measurements", ()), known, state.get("perceptions", {}).values()),
         "p_anomaly": p,
         "label": "unknown" if p is None else ("anomalous" if p >= 0.5 else "normal"),
         "severity": max((verdict.severity for verdict in verdicts), default=0),

@@ -1,7 +1,7 @@
 """Sources: video files, folders of frames, recorded captions; cut into windows."""
 
 from alarm_agents.sources.base import Source, Stamped, slugify
-from alarm_agents.sources.captions import Caption, read_labels
+from alarm_agents.sources.captions import Caption
 from alarm_agents.sources.open import AnySource, expand, open_source
 from alarm_agents.sources.picture import Picture
 from alarm_agents.sources.windows import cut
@@ -15,6 +15,5 @@ __all__ = [
     "cut",
     "expand",
     "open_source",
-    "read_labels",
     "slugify",
 ]

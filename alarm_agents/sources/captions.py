@@ -1,4 +1,4 @@
-"""Recorded captions: a CSV file that says in words what each frame shows, and the labels kept apart from them."""
+"""Recorded captions: a CSV file that says in words what each frame shows; its labels are for suites alone."""
 
 from __future__ import annotations
 
@@ -52,19 +52,6 @@ class CaptionSource:
         """Captions `first` to `last` again, see `Source.read`; the two options make no difference to words."""
         del max_side, every
         return [caption for caption in self._captions if first <= caption.index <= last]
-
-
-def read_labels(path: Path) -> dict[int, int]:
-    """Frame number to label (1 anomalous, 0 normal) from a CSV file with the columns `frame` and `label`.
-
-    Raises `SourceError` naming file and line where a frame or label is not such a number.
-    """
-    labels = _column(path, "label", str(path))
-    for frame, label in labels.items():
-        if label.strip() not in ("0", "1"):
-            message = f"frame {frame} has the label '{label[:20]}'"
-            raise SourceError(message, where=str(path), remedy="labels are 0 (normal) or 1 (anomalous)")
-    return {frame: int(label) for frame, label in sorted(labels.items())}
 
 
 def _column(path: Path, column: str, where: str) -> dict[int, str]:

@@ -14,7 +14,7 @@ import pytest
 
 from alarm_agents.errors import SourceError
 from alarm_agents.scenario import SourceSettings
-from alarm_agents.sources import Caption, Picture, expand, open_source, read_labels
+from alarm_agents.sources import Caption, Picture, expand, open_source
 
 Writer = Callable[..., Path]
 
@@ -161,18 +161,6 @@ def test_captions_know_nothing_of_labels(streams: dict[str, Path]) -> None:
     assert caption == Caption("frame 40, with 5 people", 40, 4.0, 10.0)
 
 
-def test_labels_are_read_apart(streams: dict[str, Path], tmp_path: Path) -> None:
-    labels = read_labels(streams["captions"])
-    assert list(labels) == list(range(60))
-    assert sum(labels.values()) == 29
-    write(tmp_path, {"labels.csv": b"\xef\xbb\xbfFrame, Label\r\n1,1\r\n0,0\r\n", "bad.csv": b"frame,label\n0,maybe\n"})
-    assert read_labels(tmp_path / "labels.csv") == {0: 0, 1: 1}
-    with pytest.raises(SourceError, match="frame 0 has the label 'maybe'"):
-        read_labels(tmp_path / "bad.csv")
-    with pytest.raises(SourceError, match="cannot be read"):
-        read_labels(tmp_path / "gone.csv")
-
-
 @pytest.mark.data
 def test_real_data(shared_data: Path) -> None:
     walk = open_source("ped2/test/01", settings(), shared_data)
@@ -191,4 +179,3 @@ def test_real_data(shared_data: Path) -> None:
     talk = open_source("captions/ubnormal/normal_scene_14_scenario_1.csv", settings(), shared_data)
     numbers = [caption.index for caption in talk.frames()]
     assert numbers == sorted(numbers)
-    assert set(read_labels(shared_data / "ped2/labels/01.csv").values()) == {0, 1}
