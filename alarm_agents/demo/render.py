@@ -236,7 +236,7 @@ def _looks(rng: np.random.Generator) -> Looks:
 
 
 def _encode(file: Path, pictures: Iterator[Image]) -> None:
-    """Write the pictures as H.264 where PyAV has the encoder, else as MPEG-4; either the same on every run."""
+    """Write the pictures as H.264 where PyAV has the encoder, else as MPEG-4; to the eye the same on every run."""
     codec, options = ("libx264", {"crf": "18", "preset": "veryfast", "threads": "1"})
     if codec not in av.codecs_available:
         codec, options = "mpeg4", {"qscale": "3", "threads": "1"}

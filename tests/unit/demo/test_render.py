@@ -38,11 +38,17 @@ def pixels_a_frame(actor: Actor, seconds: float) -> float:
     return float(np.median(np.abs(np.diff(seen))))
 
 
-def test_a_seed_gives_the_same_file_again_and_another_seed_another(tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_pictures_again_and_another_seed_others(tmp_path: Path) -> None:
     first, again, other = (tmp_path / name / "clip.mp4" for name in ("a", "b", "c"))
     for file, seed in ((first, 3), (again, 3), (other, 4)):
         render_walkway(file, seconds=1.0, seed=seed, anomalies=[CYCLIST])
-    assert first.read_bytes() == again.read_bytes() != other.read_bytes()
+    shown = [
+        np.array([picture.image for picture in VideoSource(file, SourceSettings(fps=FPS), name="clip").frames()], float)
+        for file in (first, again, other)
+    ]
+    # Not bytes: the encoder's arithmetic hangs on how memory is aligned.
+    assert np.abs(shown[0] - shown[1]).mean() < 0.5
+    assert np.abs(shown[0] - shown[2]).mean() > 2
     assert sorted(file.name for file in first.parent.iterdir()) == ["clip.csv", "clip.mp4"]
 
 
