@@ -10,11 +10,14 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from alarm_agents.agents.base import Agent, seen_text
-from alarm_agents.agents.quantiles import quantile_rules
+from alarm_agents.agents.kinds import split_kinds
+from alarm_agents.agents.quantiles import P_REFERENCE, quantile_rules
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.memory.rules import rule_id
 from alarm_agents.types import Measurement, Parse, Perception, Provenance, Rule, RuleKind, Window
 
+BLOCK = 5.0
+"""Seconds of a source that count as one piece of evidence: frames close to one another are alike."""
 SAME = 0.25
 """Cosine distance under which two proposed statements count as one."""
 
@@ -63,8 +66,12 @@ class Inducer(Agent):
         *,
         origin: Literal["references", "warm-up"],
         source: str = "",
+        share: float = P_REFERENCE,
     ) -> Proposal:
-        """The rules that a batch of references suggests. Without a model the batch should be all of them."""
+        """The rules that a batch of references suggests. Without a model the batch should be all of them.
+
+        `share` of normal windows may fire the rules that are made of measures.
+        """
         provenance = Provenance(
             origin=origin,
             author=self.member,
@@ -75,8 +82,7 @@ class Inducer(Agent):
         with self.working() as span:
             if self.model is None:
                 span.set_attribute("alarm.parse", Parse.EMBEDDED.value)
-                series = [reference.measurements for reference in references]
-                return Proposal(tuple(quantile_rules(series, provenance, source)), Parse.EMBEDDED)
+                return Proposal(tuple(_measured_rules(references, provenance, source, share)), Parse.EMBEDDED)
             seen = "\n".join(seen_text(reference.perceptions) for reference in references)
             answer = await self.ask(Proposed, normal=normal or "(not described)", seen=seen)
             if answer.value is None:
@@ -105,6 +111,28 @@ def aggregate(proposals: Sequence[Proposal], embedder: Embedder) -> list[Rule]:
             if 3 * votes > len(answered):
                 kept.append(_voted(said[centre][1], [said[i][1] for i in members], votes, len(answered)))
     return kept
+
+
+def _measured_rules(references: Sequence[Reference], provenance: Provenance, source: str, share: float) -> list[Rule]:
+    measured = [reference.measurements for reference in references]
+    if provenance.origin == "warm-up":  # what goes together there may go together because it is odd
+        return quantile_rules(measured, provenance, source)
+    kinds = split_kinds(measured, provenance, source)
+    return [*quantile_rules(kinds.rest, provenance, source, blocks=_blocks(references), share=share), *kinds.rules]
+
+
+def _blocks(references: Sequence[Reference]) -> list[int]:
+    """Which references belong together: those within `BLOCK` seconds of one source's time, one after another."""
+    found: list[int] = []
+    first: Window | None = None
+    for reference in references:
+        window = reference.window
+        if first is None or window.source != first.source or not 0 <= window.end - first.start <= BLOCK:
+            first = window
+            found.append(found[-1] + 1 if found else 0)
+        else:
+            found.append(found[-1])
+    return found
 
 
 def _clusters(texts: Sequence[str], embedder: Embedder) -> list[tuple[list[int], int]]:

@@ -9,9 +9,11 @@ from typing import Any
 
 from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError
-from alarm_agents.tools.experts import MEASURES, check_measures
+from alarm_agents.scenario import OBSERVED_NAMES
+from alarm_agents.tools.experts import MEASURES, check_measures, named_measures
 from alarm_agents.types import Fact, Label, Measurement, Parse, Perception, Rule, RuleKind, Threshold, Verdict
-from alarm_agents.uncertainty.graded import graded
+from alarm_agents.uncertainty.calibration import Calibration
+from alarm_agents.uncertainty.graded import AT_TYPICAL, graded
 
 MAX_CITED = 8
 
@@ -30,18 +32,15 @@ def observed(
     }
 
 
-PREDICATE_NAMES = ("motion", "caption", "captions", "measures", "facts", "zones")
-
-
 def check_predicate(predicate: str, *, where: str) -> None:
     """Raise `ExpressionError` unless the predicate compiles and speaks only of what exists."""
-    expressions.check(predicate, PREDICATE_NAMES, where=where)
+    expressions.check(predicate, OBSERVED_NAMES, where=where)
     check_measures(predicate, where=where)
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A rule held against a window: whether its predicate holds, and p of an anomaly by it, also frame by frame."""
+    """A rule held against a window: whether it speaks, and p of an anomaly by it, also frame by frame."""
 
     rule: Rule
     holds: bool
@@ -61,16 +60,20 @@ def judge(
     perceptions: Sequence[Perception],
     *,
     round_: int = 0,
+    lift: float = 1.0,
 ) -> Verdict:
     """The verdict of the rules that have predicates.
 
     p is the largest of the anomaly rules' (graded where the rule has a threshold, 1.0 where a plain predicate
-    holds: it is a definition). A person's rule of normality that holds outweighs induced rules. What no rule
-    covers is unknown, never normal.
+    holds: it is a definition). Of the rules that references set limits by, the one with the largest weight ranks
+    windows throughout, and the others speak beyond their limits only; an induced rule of normality without a limit
+    excuses the frames that it describes. A person's rule of normality that holds outweighs induced rules. `lift`
+    is what the induced limits are multiplied by to keep a budget of alarms. What no rule covers is unknown, never
+    normal.
     """
     facts = [fact for perception in perceptions for fact in perception.facts]
     values = observed(measurements, facts, perceptions)
-    readings, undecided = _read(rules, values, measurements)
+    readings, undecided = _read(rules, values, measurements, lift)
     # A plain predicate that does not hold says nothing; a threshold says how far away the window is.
     against = [r for r in readings if r.rule.kind is RuleKind.ANOMALOUS and (r.holds or r.rule.threshold)]
     normal = [reading for reading in readings if reading.rule.kind is RuleKind.NORMAL and reading.holds]
@@ -84,27 +87,35 @@ def judge(
         )
     p = max(reading.p for reading in deciding)
     # At its very limit a threshold's predicate is not true yet, but p is 0.5: what is anomalous has its rule cited.
-    fired = [reading.rule for reading in against if reading.holds or reading.p >= 0.5]
-    cited = (fired or [reading.rule for reading in normal])[:MAX_CITED]
+    fired = sorted((r for r in against if r.holds or r.p >= 0.5), key=lambda reading: -reading.p)
+    cited = ([reading.rule for reading in fired] or [reading.rule for reading in normal])[:MAX_CITED]
+    p_value, verified = _p_value(against, measurements, lift)
     return Verdict(
         member=member,
         model=member,
         label=Label.ANOMALOUS if p >= 0.5 else Label.NORMAL,
         p_anomaly=p,
+        p_value=p_value,
+        budget_verified=verified,
         frames=_by_frame(deciding),
-        severity=max((_severity(rule, measurements) for rule in fired), default=0),
-        rationale=_reasons(cited, deciding, measurements) + _said(undecided),
+        severity=max((_severity(reading.rule, measurements) for reading in fired), default=0),
+        rationale=_reasons(cited, deciding, measurements, lift) + _said(undecided),
         rules=tuple(rule.ref for rule in cited),
+        beyond=tuple(r.rule.threshold.measure for r in fired if r.rule.threshold is not None),
         parse=Parse.EMBEDDED,
         round=round_,
     )
 
 
 def _read(
-    rules: Sequence[Rule], values: dict[str, Any], measurements: Sequence[Measurement]
+    rules: Sequence[Rule], values: dict[str, Any], measurements: Sequence[Measurement], lift: float
 ) -> tuple[list[Reading], list[Rule]]:
     """The rules with predicates held against the window, and those of them that could not be decided."""
     readings, undecided = [], []
+    taught = {expert_of(r.threshold) for r in rules if r.threshold and r.provenance.origin == "references"}
+    rules = [r for r in rules if not (r.threshold and _preset(r) and expert_of(r.threshold) in taught)]
+    limits = [r.threshold.weight for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS]
+    excuses = [r for r in rules if r.kind is RuleKind.NORMAL and r.predicate and not r.threshold and _induced(r)]
     for rule in rules:
         if rule.predicate is None:
             continue
@@ -115,10 +126,68 @@ def _read(
             continue
         if rule.threshold is None:
             readings.append(Reading(rule, holds, float(holds and rule.kind is RuleKind.ANOMALOUS), ()))
-        else:
-            frames = tuple(graded(value, rule.threshold) for value in _series(rule.threshold, measurements))
-            readings.append(Reading(rule, holds, max(frames, default=0.0), frames))
+            continue
+        threshold, scale = rule.threshold, lift if _induced(rule) else 1.0
+        frames = [graded(value / scale, threshold) for value in _series(threshold, measurements)]
+        if _induced(rule):
+            _excuse(frames, threshold.measure, excuses, measurements)
+        if rule.kind is RuleKind.ANOMALOUS:
+            if threshold.weight < max(limits):
+                frames = [p if p >= 0.5 else 0.0 for p in frames]
+            holds = any(p > 0.5 for p in frames)
+        readings.append(Reading(rule, holds, max(frames, default=0.0), tuple(frames)))
     return readings, undecided
+
+
+def _induced(rule: Rule) -> bool:
+    return rule.provenance.origin in ("references", "warm-up") or (_preset(rule) and rule.threshold is not None)
+
+
+def _preset(rule: Rule) -> bool:
+    """Whether the scenario brought it: its limits hold until references teach better ones."""
+    return rule.provenance.origin == "scenario"
+
+
+def expert_of(threshold: Threshold) -> str:
+    """The expert whose measure the limit is on."""
+    return threshold.measure.partition(".")[0]
+
+
+def _excuse(frames: list[float], measure: str, rules: Sequence[Rule], measurements: Sequence[Measurement]) -> None:
+    """Take the frames as usual that are beyond the measure's limit, and that a rule of normality describes."""
+    for rule in rules:
+        assert rule.predicate is not None
+        if measure not in named_measures(rule.predicate):
+            continue
+        for place, p in enumerate(frames):
+            if p >= 0.5 and _describes(rule.predicate, measurements, place):
+                frames[place] = AT_TYPICAL
+
+
+def _describes(predicate: str, measurements: Sequence[Measurement], place: int) -> bool:
+    """Whether the predicate is true of one frame; where it cannot be decided, it is not."""
+    values = {m.expert: {name: row[place] for name, row in m.frames.items() if place < len(row)} for m in measurements}
+    try:
+        return expressions.holds(predicate, values)
+    except ExpressionError:
+        return False
+
+
+def _p_value(against: Sequence[Reading], measurements: Sequence[Measurement], lift: float) -> tuple[float | None, bool]:
+    """How likely a normal window is to be as odd as this one by any of the limits, and whether references bear it out.
+
+    The smallest over the measures, times how many there are (Bonferroni). None where there is no limit.
+    """
+    found = []
+    for reading in against:
+        threshold = reading.rule.threshold
+        if threshold is not None and threshold.spread > 0:
+            calibration = Calibration(threshold.typical, threshold.spread, threshold.blocks)
+            found.append(calibration.p_value(max(_series(threshold, measurements), default=0.0) / lift))
+    if not found:
+        return None, False
+    smallest, verified = min(found)
+    return min(1.0, smallest * len(found)), verified
 
 
 def _by_frame(readings: Sequence[Reading]) -> tuple[float, ...]:
@@ -129,7 +198,7 @@ def _by_frame(readings: Sequence[Reading]) -> tuple[float, ...]:
 
 
 def _series(threshold: Threshold, measurements: Sequence[Measurement]) -> tuple[float, ...]:
-    expert, _, name = threshold.measure.partition(".")
+    expert, name = expert_of(threshold), threshold.measure.partition(".")[2]
     for measurement in measurements:
         if measurement.expert == expert:
             return measurement.frames.get(name, ())
@@ -145,19 +214,22 @@ def _severity(rule: Rule, measurements: Sequence[Measurement]) -> int:
     return min(4, rule.severity + doublings)
 
 
-def _reasons(cited: Sequence[Rule], deciding: Sequence[Reading], measurements: Sequence[Measurement]) -> str:
+def _reasons(
+    cited: Sequence[Rule], deciding: Sequence[Reading], measurements: Sequence[Measurement], lift: float
+) -> str:
     """The rules that speak for the verdict; where none does, the one that came nearest to speaking against it."""
     if cited:
-        return "; ".join(_because(rule, measurements) for rule in cited)
+        return "; ".join(_because(rule, measurements, lift) for rule in cited)
     nearest = max(deciding, key=lambda reading: reading.p)
-    return f"not so: {_because(nearest.rule, measurements)}"
+    return f"not so: {_because(nearest.rule, measurements, lift)}"
 
 
-def _because(rule: Rule, measurements: Sequence[Measurement]) -> str:
+def _because(rule: Rule, measurements: Sequence[Measurement], lift: float) -> str:
     if rule.threshold is None:
         return rule.text
     largest = max(_series(rule.threshold, measurements), default=0.0)
-    return f"{rule.text} (here {largest:.2f}, limit {rule.threshold.limit:.2f})"
+    lifted = f" lifted {lift:.2f} times to keep the budget of alarms" if lift > 1.0 and _induced(rule) else ""
+    return f"{rule.text} (here {largest:.2f}, limit {rule.threshold.limit:.2f}{lifted})"
 
 
 def _said(undecided: Sequence[Rule]) -> str:

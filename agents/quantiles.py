@@ -1,68 +1,95 @@
-"""Rules from numbers: what the references measure becomes a rule of normality and a rule of anomaly."""
+"""Rules from numbers: what the references measure becomes a rule of normality and a rule of anomaly.
+
+How much an expert's measure counts, the references decide: each gets a share of the false alarms that are allowed,
+by how well it predicts references that it has not seen, and one that predicts them badly is rejected, on record.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from statistics import NormalDist
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alarm_agents.types import Measurement, Provenance, Rule, RuleKind, Threshold
+from alarm_agents.types import Measurement, Provenance, Rule, RuleKind, RuleStatus, Threshold
+from alarm_agents.uncertainty.calibration import USUAL_SPREAD, Calibration, held_out_likelihood
 
 P_REFERENCE = 0.01
-"""Share of normal windows that may measure more than the limit."""
-FLOOR = 0.01
-"""Measures count as at least this much: motion under 0.01 picture heights a second is the noise of the flow."""
-USUAL_SPREAD, USUAL_WEIGHT = 0.12, 10
-"""Standard deviation of the log of a measure from one normal window to the next, held before any is seen, and how
-many windows that belief is worth. A dozen references tell where normal is, but hardly how far it reaches. Set so
-that about one normal window in a hundred of Ped2's training clips lies beyond the limit that ten others set."""
-WARM_UP_SPREAD, WARM_UP_REACH = 0.12, 3.0
-"""For a warm-up: the least robust spread of the log of a measure, and how many of them lie within the limit."""
+"""Share of normal windows that may measure more than a limit, where no promise says otherwise."""
+KEPT = 0.6
+"""Likelihood of held-out references, in shares of the best measure's, under which a measure is rejected."""
+MOST = 1.0
+"""The largest value of a measure that is a share."""
 
 PHRASES = {
     "motion.ratio": "the fastest thing moves at {} times the speed that is usual at its place",
     "motion.speed": "the fastest thing moves at {} picture heights a second",
+    "motion.still": "the share of what is there that stands still is {}",
+    "geometry.shape": "the oddest outline is {} times as unusual as most",
+    "geometry.crowding": "things cover {} times as much of the picture as usual",
+    "appearance.look": "the oddest thing looks {} times as unlike the references as things usually do",
+    "presence.stays": "something stays for {} seconds",
+    "presence.left": "something small stays for {} seconds",
+    "presence.absent": "things take {} times as long to come as usual",
     "captions.novelty": "what captions say differs by {} from what they usually say (0 the same)",
 }
+"""The measures that rules are made of, and how they read."""
+SHARES = ("motion.still",)
+EXPECTED = {
+    "motion.still": 0.3,
+    "geometry.shape": 0.3,
+    "geometry.crowding": 0.5,
+    "appearance.look": 0.2,
+    "presence.stays": 0.3,
+    "presence.left": 0.2,
+}
+"""Spread of a measure held before any reference is seen, where it is not `USUAL_SPREAD`: crowds come and go slowly, and
+a few minutes of them tell little of how large they get."""
+
+Series = list[NDArray[np.float64]]
 
 
-def limits(series: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
-    """The typical value of normal windows and the limit that `P_REFERENCE` of them exceed; one series a reference.
+def quantile_rules(
+    references: Sequence[Sequence[Measurement]],
+    provenance: Provenance,
+    source: str,
+    *,
+    blocks: Sequence[int] | None = None,
+    share: float = P_REFERENCE,
+) -> list[Rule]:
+    """For each measure a rule of normality and one of anomaly; only the latter, rejected, where it is not worth it.
 
-    What counts is each reference's own maximum. Typical is their median; the limit is the tail of a log-normal
-    around it, whose spread is the references' own mixed with `USUAL_SPREAD` (a weighted mean of variances).
+    `blocks` says which of the references belong together (each is a block of its own otherwise); all rules together
+    may fire on `share` of normal windows.
     """
-    logs = np.log([max(FLOOR, float(values.max())) for values in series])
-    weights = (USUAL_WEIGHT, len(logs))
-    spread = math.sqrt(np.average([USUAL_SPREAD**2, float(np.var(logs))], weights=weights))
-    typical = float(np.exp(np.median(logs)))
-    return typical, typical * math.exp(NormalDist().inv_cdf(1.0 - P_REFERENCE) * spread)
-
-
-def warm_up_limits(series: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
-    """As `limits`, from a stream's own first windows, which may hold anomalies.
-
-    Median and median absolute deviation, which a minority of odd frames cannot move far, are taken over the frames
-    in which there was anything to measure: idle stretches say nothing about what moves in between.
-    """
-    values = np.concatenate([np.zeros(0), *series])
-    busy = np.log(values[values > FLOOR]) if (values > FLOOR).any() else np.log([FLOOR])
-    typical = float(np.median(busy))
-    spread = max(WARM_UP_SPREAD, 1.4826 * float(np.median(np.abs(busy - typical))))
-    return math.exp(typical), math.exp(typical + WARM_UP_REACH * spread)
-
-
-def quantile_rules(references: Sequence[Sequence[Measurement]], provenance: Provenance, source: str) -> list[Rule]:
-    """For each expert a rule of normality and one of anomaly on the measure it stands by."""
+    blocks = range(len(references)) if blocks is None else blocks
+    if provenance.origin == "warm-up":
+        return _warm_up_rules(references, provenance, source)
+    calibrations: dict[str, Calibration] = {}
+    worth: dict[str, float] = {}
+    for measure in _measures(references):
+        windows = {i: float(values.max()) for i, values in enumerate(series(measure, references)) if values is not None}
+        largest: dict[int, float] = {}
+        for i, value in windows.items():
+            largest[blocks[i]] = max(value, largest.get(blocks[i], 0.0))
+        values, expected = list(windows.values()), EXPECTED.get(measure, USUAL_SPREAD)
+        calibrations[measure] = Calibration.of(values, list(largest.values()), expected)
+        worth[measure] = math.exp(held_out_likelihood(values, len(largest), expected))
+    best = max(worth.values(), default=0.0)
+    kept = sum(value for value in worth.values() if value >= KEPT * best)
     rules: list[Rule] = []
-    for measure in dict.fromkeys(f"{m.expert}.{m.score}" for measurements in references for m in measurements):
-        series = _series(measure, references)
-        if series:
-            typical, limit = (warm_up_limits if provenance.origin == "warm-up" else limits)(series)
-            rules += _pair(measure, typical, limit, provenance, source)
+    for measure, calibration in calibrations.items():
+        weight = worth[measure] / kept
+        limit, verified = calibration.limit(share * min(1.0, weight))
+        threshold = _threshold(measure, calibration, limit).model_copy(update={"weight": weight, "verified": verified})
+        normal, odd = _pair(threshold, provenance, source)
+        if worth[measure] < KEPT * best:
+            rules.append(_rejected(odd, f"predicts references {worth[measure] / best:.2f} times as well as the best"))
+        elif measure in SHARES and limit >= MOST:
+            rules.append(_rejected(odd, "no window can measure more than what is normal"))
+        else:
+            rules += [normal, odd]
     return rules
 
 
@@ -74,31 +101,62 @@ def held_out_count(rule: Rule, references: Sequence[Sequence[Measurement]], fold
     """
     if rule.threshold is None:
         return 0, 0
-    series = _series(rule.threshold.measure, references)
-    folds = min(folds, len(series))
+    maxima = [float(values.max()) for values in series(rule.threshold.measure, references) if values is not None]
+    folds = min(folds, len(maxima))
     if folds < 2:
         return 0, 0
     fired = 0
     for fold in range(folds):
-        _, limit = limits([values for i, values in enumerate(series) if i % folds != fold])
-        fired += sum(bool(values.max() > limit) for values in series[fold::folds])
-    return len(series), fired
+        rest = [value for i, value in enumerate(maxima) if i % folds != fold]
+        expected = EXPECTED.get(rule.threshold.measure, USUAL_SPREAD)
+        limit, _ = Calibration.of(rest, rest, expected).limit(P_REFERENCE * min(1.0, rule.threshold.weight))
+        fired += sum(value > limit for value in maxima[fold::folds])
+    return len(maxima), fired
 
 
-def _series(measure: str, references: Sequence[Sequence[Measurement]]) -> list[NDArray[np.float64]]:
-    """The values of one measure, one array a reference that has any."""
+def series(measure: str, references: Sequence[Sequence[Measurement]]) -> list[NDArray[np.float64] | None]:
+    """The values of one measure for each reference; None for those that have none."""
     expert, _, name = measure.partition(".")
-    return [np.asarray(m.frames[name]) for ms in references for m in ms if m.expert == expert and m.frames.get(name)]
+    found: list[NDArray[np.float64] | None] = []
+    for measurements in references:
+        frames = next((m.frames.get(name, ()) for m in measurements if m.expert == expert), ())
+        found.append(np.asarray(frames, float) if frames else None)
+    return found
 
 
-def _pair(measure: str, typical: float, limit: float, provenance: Provenance, source: str) -> list[Rule]:
-    threshold = Threshold(measure=measure, limit=limit, typical=typical)
+def _measures(references: Sequence[Sequence[Measurement]]) -> list[str]:
+    """The measures to make rules of; the speed as such only where there is no usual one to compare it with."""
+    taken = {f"{m.expert}.{name}" for ms in references for m in ms for name, values in m.frames.items() if values}
+    return [name for name in PHRASES if name in taken and not (name == "motion.speed" and "motion.ratio" in taken)]
+
+
+def _warm_up_rules(references: Sequence[Sequence[Measurement]], provenance: Provenance, source: str) -> list[Rule]:
+    rules: list[Rule] = []
+    for measure in _measures(references):
+        values = [found for found in series(measure, references) if found is not None]
+        calibration = Calibration.warm_up(np.concatenate(values))
+        rules += _pair(_threshold(measure, calibration, calibration.reach()), provenance, source)
+    return rules
+
+
+def _threshold(measure: str, calibration: Calibration, limit: float) -> Threshold:
+    values: Mapping[str, object] = vars(calibration)
+    return Threshold.model_validate({"measure": measure, "limit": limit, **values})
+
+
+def _rejected(rule: Rule, note: str) -> Rule:
+    provenance = rule.provenance.model_copy(update={"note": note})
+    return rule.model_copy(update={"status": RuleStatus.REJECTED, "provenance": provenance})
+
+
+def _pair(threshold: Threshold, provenance: Provenance, source: str) -> tuple[Rule, Rule]:
+    measure, limit = threshold.measure, threshold.limit
     phrase = PHRASES.get(measure, measure + " is {}")
     name = measure.replace(".", "-") + (f"-{source}" if source else "")
     normal = Rule(
         id=f"{name}-usual",
         kind=RuleKind.NORMAL,
-        text=phrase.format(f"usually {typical:.2f} and at most {limit:.2f}"),
+        text=phrase.format(f"usually {threshold.typical:.2f} and at most {limit:.2f}"),
         predicate=f"{measure} <= {limit!r}",
         threshold=threshold,
         severity=0,
@@ -106,4 +164,4 @@ def _pair(measure: str, typical: float, limit: float, provenance: Provenance, so
         provenance=provenance,
     )
     odd = {"id": f"{name}-high", "kind": RuleKind.ANOMALOUS, "severity": 2, "predicate": f"{measure} > {limit!r}"}
-    return [normal, normal.model_copy(update={**odd, "text": phrase.format(f"more than {limit:.2f}")})]
+    return normal, normal.model_copy(update={**odd, "text": phrase.format(f"more than {limit:.2f}")})

@@ -40,6 +40,8 @@ class Question:
     perceptions: Sequence[Perception]
     rules: Sequence[Rule]
     similar: Sequence[SimilarCase]
+    lift: float = 1.0
+    """What induced limits are multiplied by, see `alarm_agents.uncertainty.budget`."""
 
 
 class Reasoner(Agent):
@@ -51,7 +53,13 @@ class Reasoner(Agent):
         """The verdicts of `samples` independent answers (one without a model: it would only repeat itself)."""
         if self.model is None:
             with self.working() as span:
-                verdict = judge(self.member, question.rules, question.measurements, question.perceptions)
+                verdict = judge(
+                    self.member,
+                    question.rules,
+                    question.measurements,
+                    question.perceptions,
+                    lift=question.lift,
+                )
                 span.set_attribute("alarm.parse", verdict.parse.value)
                 return [verdict]
         names = [self.member if samples == 1 else f"{self.member}#{k + 1}" for k in range(samples)]

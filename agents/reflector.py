@@ -54,7 +54,7 @@ class Reflector(Agent):
         region = _region(question.perceptions)
         with self.working(**{"alarm.round": round_}) as span:
             if self.model is None:
-                measurements, facts = await self._measure_again(question, work, region)
+                measurements, facts = await self._measure_again(question, work)
                 verdict = self._two_looks(question, measurements, facts, round_)
             else:
                 verdict, facts = await self._ask_again(question, verdicts, toolbox, region, round_)
@@ -62,12 +62,11 @@ class Reflector(Agent):
             span.set_attribute("alarm.unknown_rules", len(verdict.unknown_rules))
             return Reflection(verdict, facts)
 
-    async def _measure_again(
-        self, question: Question, work: Work, region: Box
-    ) -> tuple[list[Measurement], tuple[Fact, ...]]:
+    async def _measure_again(self, question: Question, work: Work) -> tuple[list[Measurement], tuple[Fact, ...]]:
         """The measurements at full resolution of all frames, for the experts that can look again.
 
-        Each frame's value is the mean of both looks: the second one does not outvote the first.
+        Each looks where its own most notable fact lies. Each frame's value is the mean of both looks: the second one
+        does not outvote the first.
         """
         measurements = list(question.measurements)
         facts: tuple[Fact, ...] = ()
@@ -75,12 +74,16 @@ class Reflector(Agent):
             expert: object = work.experts.get(first.expert)
             if work.media.kind != "frames" or not isinstance(expert, LooksAgain):
                 continue
+            region = _region(question.perceptions, first.expert)
             with tracing.span(first.expert, kind="tool", **{"gen_ai.tool.name": first.expert}):
                 pictures = await asyncio.to_thread(work.media.native, question.window, before=BEFORE)
                 again = await asyncio.to_thread(expert.look_again, pictures, region)
             times, wanted = [picture.time for picture in pictures], question.window.times
             frames = {}
             for name, values in first.frames.items():
+                if name not in again.frames:
+                    frames[name] = values
+                    continue
                 second = np.interp(wanted, times, causal(again.frames[name], "frames"))
                 frames[name] = tuple(float(v) for v in (np.asarray(values) + second) / 2)
             measurements[place] = first.model_copy(update={"frames": frames})
@@ -92,7 +95,9 @@ class Reflector(Agent):
     def _two_looks(
         self, question: Question, measurements: Sequence[Measurement], facts: tuple[Fact, ...], round_: int
     ) -> Verdict:
-        verdict = judge(self.member, question.rules, measurements, question.perceptions, round_=round_)
+        verdict = judge(
+            self.member, question.rules, measurements, question.perceptions, round_=round_, lift=question.lift
+        )
         said = "looked again at full resolution" if facts else "there is nothing more to look at"
         return verdict.model_copy(update={"rationale": f"{said}: {verdict.rationale}"})
 
@@ -129,13 +134,14 @@ def _as_judged(again: Reconsidered) -> Judged:
     )
 
 
-def _region(perceptions: Sequence[Perception]) -> Box:
-    """Where to look: the region of the most notable fact with room around it, or the whole picture."""
+def _region(perceptions: Sequence[Perception], expert: str | None = None) -> Box:
+    """Where to look: the region of the most notable fact (of that expert) with room around it, or the whole picture."""
     facts = [fact for p in perceptions if p.parse.usable for fact in p.facts if fact.region is not None]
     numbers = [fact for fact in facts if isinstance(fact.value, float) or fact.confidence is not None]
+    numbers = [fact for fact in numbers if expert is None or fact.measure.startswith(f"{expert}.")]
     best = max(numbers, key=lambda f: f.value if isinstance(f.value, float) else f.confidence or 0.0, default=None)
     if best is None or best.region is None:
         return WHOLE
     x0, y0, x1, y1 = best.region
-    dx, dy = (x1 - x0) / 2, (y1 - y0) / 2
+    dx, dy = x1 - x0, y1 - y0  # what moves is elsewhere a few frames later
     return (max(0.0, x0 - dx), max(0.0, y0 - dy), min(1.0, x1 + dx), min(1.0, y1 + dy))

@@ -16,14 +16,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError, ScenarioError
+from alarm_agents.types import RuleKind
 from alarm_agents.yamlfile import explain, read_yaml
 
 EMBEDDED = "embedded"
 Point = tuple[float, float]
 
+EXPERTS = ("motion", "geometry", "appearance", "presence", "captions")
+OBSERVED_NAMES = (*EXPERTS, "measures", "facts", "zones", "caption")
+"""What a rule's predicate may speak of; `alarm_agents.agents.predicates.observed` fills them in."""
 CONDITION_NAMES = (
-    *("zones", "facts", "label", "p_anomaly", "severity", "decision", "uncertainty", "round", "models", "notes"),
-    *("measures", "motion", "captions", "caption"),
+    *OBSERVED_NAMES,
+    *("label", "p_anomaly", "severity", "decision", "uncertainty", "round", "models", "notes"),
 )
 """What a `when` may speak of; `alarm_agents.graphs.state.condition_values` fills them in."""
 
@@ -116,8 +120,6 @@ class ModelSettings(Block):
 
 
 Member = str
-LATER = ("appearance", "geometry", "presence")
-"""Experts that the design names and this version does not have: a scenario may name them, and people are told."""
 
 
 class AgentSettings(Block):
@@ -167,6 +169,36 @@ class UncertaintySettings(Block):
     accept_below: float = Field(0.6, ge=0, le=1)
 
 
+class LimitSettings(Block):
+    """Where normal ends on one measure of an expert, as `motion.speed`, until references teach that expert better."""
+
+    measure: str = Field(pattern=r"^[a-z]+\.[a-z]+$")
+    typical: float = Field(gt=0)
+    above: float = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _apart(self) -> LimitSettings:
+        if self.above <= self.typical:
+            raise ValueError("above, where normal ends, must be larger than what is typical")
+        return self
+
+
+class RuleSettings(Block):
+    """A rule that belongs to the scenario's definition: words, and either a predicate (CEL) or a limit, or neither."""
+
+    kind: RuleKind = RuleKind.ANOMALOUS
+    text: str = Field(min_length=3, max_length=300)
+    predicate: str | None = None
+    limit: LimitSettings | None = None
+    severity: int = Field(2, ge=0, le=4)
+
+    @model_validator(mode="after")
+    def _checkable_one_way(self) -> RuleSettings:
+        if self.predicate is not None and self.limit is not None:
+            raise ValueError("a rule has a predicate or a limit, not both")
+        return self
+
+
 class PromiseSettings(Block):
     """What the operator is promised (DESIGN section 7)."""
 
@@ -200,6 +232,8 @@ class Scenario(Block):
     models: dict[str, ModelSettings] = {}
     agents: AgentSettings = AgentSettings()
     tools: tuple[str, ...] = ("zoom", "context", "motion", "similar_cases")
+    rules: tuple[RuleSettings, ...] = ()
+    """Rules that hold from the start, before anything is learned."""
     graph: GraphSettings = GraphSettings()
     uncertainty: UncertaintySettings = UncertaintySettings()
     promise: PromiseSettings = PromiseSettings()
@@ -222,18 +256,27 @@ class Scenario(Block):
             if member != EMBEDDED and member not in self.models:
                 known = ", ".join([EMBEDDED, *self.models])
                 raise ValueError(f"agents name the model '{member}', which models does not define (known: {known})")
-        for place, edge in enumerate(self.graph.edges):
-            if edge.when is not None:
+        said = {f"graph.edges.{i}.when": edge.when for i, edge in enumerate(self.graph.edges)}
+        said |= {f"rules.{i}.predicate": rule.predicate for i, rule in enumerate(self.rules)}
+        for key, expression in said.items():
+            if expression is not None:
                 try:
-                    expressions.check(edge.when, CONDITION_NAMES)
+                    expressions.check(expression, CONDITION_NAMES if key.startswith("graph") else OBSERVED_NAMES)
                 except ExpressionError as error:
-                    raise ValueError(f"graph.edges.{place}.when: {error}") from error
+                    raise ValueError(f"{key}: {error}") from error
         return self
 
     @property
     def uses_models(self) -> bool:
         """Whether any agent is backed by a model."""
         return any(member != EMBEDDED for member in self.agents.members)
+
+    @property
+    def share_allowed(self) -> float | None:
+        """The share of normal windows that may alarm for the promised `false_alarms_per_day`; None without one."""
+        promised = self.promise.false_alarms_per_day
+        windows = 86_400 * self.source.fps / self.source.step
+        return None if promised is None else min(0.5, promised / windows)
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
@@ -260,11 +303,7 @@ class Scenario(Block):
     @property
     def not_yet_kept(self) -> tuple[str, ...]:
         """Settings that are accepted and stored but that nothing acts on in this version, for people to be told."""
-        promise = self.promise
-        found = [
-            f"promise.{key}" for key in ("false_alarms_per_day", "max_missed") if getattr(promise, key) is not None
-        ]
-        found += [f"tool '{tool}'" for tool in self.tools if tool in LATER]
+        found = ["promise.max_missed"] if self.promise.max_missed is not None else []
         return (*found, *(["when_models_fail: hold"] if self.when_models_fail == "hold" else []))
 
 

@@ -101,6 +101,8 @@ class Fact(Record):
     zones: tuple[str, ...] = ()
     time: float | None = None
     perceiver: str = ""
+    measure: str = ""
+    """The expert's measure that the fact tells of, as `motion.ratio`; empty for what models see."""
 
 
 class Measurement(Record):
@@ -153,18 +155,27 @@ class Threshold(Record):
     """The graded form of a predicate that compares one measure with a limit.
 
     `typical` is what normal references measure usually (their median) and `limit` what they hardly ever
-    exceed; both give a measure its probability, see `alarm_agents.uncertainty.graded`.
+    exceed; both give a measure its probability, see `alarm_agents.uncertainty.graded`. `spread` and `blocks` give
+    it its p-value, see `alarm_agents.uncertainty.calibration`.
     """
 
     measure: str
     limit: float
     typical: float
+    spread: float = 0.0
+    """Of normal windows: standard deviation of the logarithm."""
+    blocks: tuple[float, ...] = ()
+    """The largest value of each block of the references, ascending."""
+    weight: float = 1.0
+    """The share that this measure has in the false alarms allowed; the largest one ranks what is normal."""
+    verified: bool = False
+    """Whether the references themselves bear the limit out, or it is the estimate of a tail."""
 
 
 class Provenance(Record):
     """Where a rule comes from: the references behind it, who proposed it and how it was tested."""
 
-    origin: Literal["references", "warm-up", "person", "review"]
+    origin: Literal["references", "warm-up", "scenario", "person", "review"]
     author: str
     """The model's name, `embedded`, or the person."""
     references: tuple[str, ...] = ()
@@ -215,8 +226,14 @@ class Verdict(Record):
     model: str
     label: Label
     p_anomaly: Probability | None = None
+    p_value: Probability | None = None
+    """How likely a normal window is to be as odd, by the references; None where there are none."""
+    budget_verified: bool = False
+    """Whether the references bear the p-value out; beyond them it is the estimate of a tail."""
     frames: tuple[Probability, ...] = ()
     """p of each frame, where the member can tell frames apart; else empty."""
+    beyond: tuple[str, ...] = ()
+    """The measures found beyond their limits, as `motion.ratio`, the oddest first."""
     severity: Severity = 0
     rationale: str = ""
     rules: tuple[RuleRef, ...] = ()
@@ -281,6 +298,11 @@ class Case(Record):
     score: Probability | None
     """The final p of an anomaly; None where no member gave a usable answer."""
     frame_scores: tuple[Probability, ...] = ()
+    p_value: Probability | None = None
+    """The smallest of the verdicts', see `Verdict.p_value`."""
+    budget_verified: bool = False
+    lift: float = Field(1.0, ge=1.0)
+    """What the induced limits were multiplied by, to keep the budget of alarms."""
     severity: Severity = 0
     title: str = ""
     explanation: str = ""
@@ -303,6 +325,18 @@ class Case(Record):
     """The rule revision that the window was judged by."""
     trace_id: str = ""
     incident: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether a person has said what it is."""
+        return self.resolution is not None and self.resolution.answer != "unsure"
+
+    @property
+    def notable(self) -> tuple[Fact, ...]:
+        """The facts that the verdicts rest on: those of measures that were found beyond their limits."""
+        beyond = {measure for verdict in self.verdicts for measure in verdict.beyond}
+        facts = (*(f for p in self.perceptions for f in p.facts), *(f for m in self.measurements for f in m.facts))
+        return tuple(dict.fromkeys(fact for fact in facts if fact.measure in beyond))
 
 
 class Incident(Record):

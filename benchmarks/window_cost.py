@@ -28,7 +28,7 @@ from alarm_agents.monitor.stage import Stage
 from alarm_agents.monitor.teach import open_media
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import PromiseSettings, Scenario, load_scenario
-from alarm_agents.tools.experts import experts_for
+from alarm_agents.tools.experts import taught_experts
 from alarm_agents.types import Case
 from alarm_agents.workspace import Workspace
 
@@ -40,7 +40,7 @@ def baseline(source: Path, scenario: Scenario) -> tuple[float, int, int]:
     """Seconds, windows and frames of the experts alone."""
     started = time.perf_counter()
     media = open_media(str(source), scenario)
-    windows = [window for window, _ in Stage(media, scenario.source, experts_for(media.kind))]
+    windows = [window for window, _ in Stage(media, scenario.source, taught_experts(media.kind, {}))]
     return time.perf_counter() - started, len(windows), len({i for window in windows for i in window.frames})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, facts, latest
@@ -38,6 +39,8 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         label=label,
         score=p,
         frame_scores=_frame_scores(verdicts, len(window.frames)),
+        **_odds(verdicts),
+        lift=state.get("lift", 1.0),
         severity=_severity(verdicts) if label is Label.ANOMALOUS else 0,
         title=_title(label, state),
         explanation=_explanation(verdicts, state),
@@ -122,6 +125,13 @@ def _frame_scores(verdicts: Sequence[Verdict], count: int) -> tuple[float, ...]:
     return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
 
 
+def _odds(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """The smallest p-value of the verdicts, and whether references bear it out."""
+    found = [(verdict.p_value, verdict.budget_verified) for verdict in verdicts if verdict.p_value is not None]
+    smallest, verified = min(found, default=(None, False))
+    return {"p_value": smallest, "budget_verified": verified}
+
+
 def _models(state: MonitorState) -> tuple[str, ...]:
     """The models whose answers went into the case; one that did not answer took no part."""
     members: list[Perception | Verdict] = [*state.get("perceptions", {}).values(), *state.get("verdicts", {}).values()]
@@ -143,9 +153,16 @@ def _title(label: Label, state: MonitorState) -> str:
     if strongest is not None and strongest.model not in NOT_MODELS and strongest.rationale:
         return strongest.rationale[:1].upper() + strongest.rationale[1:TITLE]
     known = facts(state)
-    # A fact about one thing says more than one about the whole picture; of several the most extreme.
-    notable = [fact for fact in known if fact.region is not None and isinstance(fact.value, float)]
-    best = max(notable, key=lambda fact: float(fact.value), default=known[0] if known else None)
+    # What is furthest beyond its limit; a fact about one thing says more than one about the whole picture.
+    oddest = [measure for verdict in latest(state) for measure in verdict.beyond]
+    notable = [fact for fact in known if isinstance(fact.value, float) and (fact.region or fact.measure in oddest)]
+    ranks = {measure: -place for place, measure in enumerate(dict.fromkeys(oddest))}
+    unranked = -len(ranks)
+    best = max(
+        notable,
+        key=lambda fact: (ranks.get(fact.measure, unranked), fact.region is not None, float(fact.value)),
+        default=known[0] if known else None,
+    )
     text = best.text if best else next((v.rationale for v in latest(state) if v.rationale), "Anomaly")
     return text[:1].upper() + text[1:TITLE]
 

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from alarm_agents.agents.inducer import Inducer, Proposal, Reference, aggregate
 from alarm_agents.agents.perceiver import Perceiver
-from alarm_agents.agents.quantiles import held_out_count
+from alarm_agents.agents.quantiles import P_REFERENCE, held_out_count
 from alarm_agents.agents.reasoner import Question, Reasoner
 from alarm_agents.graphs.context import Live
 from alarm_agents.graphs.state import merged
@@ -102,7 +102,11 @@ async def propose(batch: Batch, runtime: Runtime[InductionContext]) -> dict[str,
     context = runtime.context
     inducer = context.fallback if batch["number"] < 0 else context.inducer
     proposal = await inducer.propose(
-        batch["references"], context.scenario.normal, origin=context.origin, source=context.source
+        batch["references"],
+        context.scenario.normal,
+        origin=context.origin,
+        source=context.source,
+        share=context.scenario.share_allowed or P_REFERENCE,
     )
     return {"proposals": {str(batch["number"]): proposal}}
 
@@ -128,6 +132,9 @@ async def test(state: InductionState, runtime: Runtime[InductionContext]) -> dic
     fired = await _cited_on_held_out(state["rules"], references, runtime.context)
     tested = []
     for rule in state["rules"]:
+        if rule.status is RuleStatus.REJECTED:
+            tested.append(rule)
+            continue
         if rule.threshold is not None:
             held_out, count = held_out_count(rule, [reference.measurements for reference in references])
         else:

@@ -36,7 +36,7 @@ async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
     if not scores or max(scores) >= context.gate_above:
         return {"closed": False}
     rules, revision = context.memory.rules_for(context.media.identity, "")
-    verdict = judge("gate", rules, state["measurements"], ())
+    verdict = judge("gate", rules, state["measurements"], (), lift=state.get("lift", 1.0))
     if verdict.label is not Label.NORMAL:
         return {"closed": False}
     uncertainty = assess((), [[verdict]], (), accept_below=1.01, may_reflect=False)
@@ -161,6 +161,7 @@ def _question(state: MonitorState, context: Context) -> Question:
         perceptions=list(state["perceptions"].values()),
         rules=context.memory.bodies(state["rules"]),
         similar=state.get("similar", ()),
+        lift=state.get("lift", 1.0),
     )
 
 
@@ -182,7 +183,7 @@ def _detector_only(failed: list[Verdict], question: Question) -> list[Verdict]:
     names = ", ".join(verdict.member for verdict in failed)
     if all(verdict.model == "embedded" for verdict in failed):
         return []
-    verdict = judge("embedded", question.rules, question.measurements, question.perceptions)
+    verdict = judge("embedded", question.rules, question.measurements, question.perceptions, lift=question.lift)
     return [
         verdict.model_copy(update={"rationale": f"no model answered ({names}); by rules alone: {verdict.rationale}"})
     ]

@@ -47,6 +47,8 @@ class MonitorState(TypedDict, total=False):
     case: str
     window: Window
     measurements: tuple[Measurement, ...]
+    lift: float
+    """What induced limits are multiplied by, to keep the budget of alarms."""
     members: tuple[str, ...]
     """The perceivers that are sent the window."""
     closed: bool

@@ -23,50 +23,50 @@ from scipy.ndimage import gaussian_filter1d
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
+from alarm_agents.tools.scene import (
+    PERSON,
+    ROWS,
+    WORKING,
+    Floats,
+    Gray,
+    Ground,
+    Mask,
+    Scene,
+    gray,
+    seconds_between,
+    thinned,
+)
 from alarm_agents.types import Box, Fact
 
-Gray = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 Flow = NDArray[np.float32]
-Floats = NDArray[np.float64]
 
-WORKING = 240  # pixels; pictures are measured at this height at most: comparable, and fast enough for a live stream
-LEAST = 32  # pixels; smaller pictures are enlarged, for the flow to have something to match
-ROWS = 60  # rows of window centres; columns follow from the picture's aspect
-PERSON = 0.15  # picture heights; how tall moving things are where no reference teaches it
 SLIM = 0.5  # width of a window as a share of its height
 FILLED = 0.4  # share of a window that moving things must fill for its mean to count in full
 STILL = 0.25  # pixels a frame at working height; the noise of the flow itself
 CHANGED = 10  # grey levels by which frames differ in a row for flow to be worth computing there
-SPECK = 0.0004  # share of the picture; what stands out over less is noise
 SLOWEST = 0.01  # heights/s; floor of the usual speed, so that ratios are finite where references never move
 SAME = 0.6  # windows that hang together at this share of a peak's speed or more are one thing
 FAST = 2.0  # times the usual speed, from which an object is worth a fact of its own
 OBJECTS = 4  # followed in a frame, and told of in a window
 MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
-TAUGHT = 500  # pairs of frames learned from at most: the medians asked of them are settled long before
-UNTIMED = 0.1  # seconds between frames where neither time stamps nor frame rate tell
+TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
+STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 NOTHING = np.empty(0, np.float32)  # no flow to start from: how a stream is cut into windows must not matter
 
 
 @dataclass(frozen=True)
 class Step:
-    """Two consecutive frames in gray (h, w), the seconds between them, and the time of the second."""
+    """A picture and the one before it in gray (h, w), and the seconds between them."""
 
+    picture: Picture
     before: Gray
     after: Gray
     seconds: float
-    time: float
 
-
-@dataclass(frozen=True)
-class Normal:
-    """What references teach; the last two for each row of windows, (ROWS,)."""
-
-    background: Gray  # (h, w), the median of the references
-    contrast: float  # grey levels from which something stands out from the background
-    height: Floats  # of moving things, in picture heights
-    usual: Floats  # speed of moving things, in heights/s
+    @property
+    def time(self) -> float:
+        """The time of the later picture, in seconds."""
+        return self.picture.time
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,9 @@ class Seen:
     speed: float = 0.0
     odd: float = 0.0
     moving: float = 0.0
+    still: float = 0.0
+    tall: float = 0.0
+    wide: float = 0.0
     peaks: tuple[Peak, ...] = ()
 
 
@@ -129,8 +132,10 @@ class Motion:
 
     name = "motion"
 
-    def __init__(self) -> None:
-        self._normal: Normal | None = None
+    def __init__(self, scene: Scene | None = None) -> None:
+        self._scene = scene or Scene()
+        self._ground: Ground | None = None
+        self._usual: Floats | None = None
         self._quick = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._quick.setFinestScale(1)
         self.begin()
@@ -138,7 +143,7 @@ class Motion:
     @property
     def score(self) -> str:
         """`ratio` (times the usual speed) with references, else `speed` (picture heights a second)."""
-        return "speed" if self._normal is None else "ratio"
+        return "speed" if self._usual is None else "ratio"
 
     def begin(self) -> None:
         """Forget the objects followed so far: a new stream starts."""
@@ -146,30 +151,32 @@ class Motion:
         self._count = 0
 
     def fit(self, references: Sequence[Sequence[Picture]]) -> None:
-        """Learn background, heights and usual speeds from normal runs of two or more consecutive frames.
+        """Learn ground, heights and usual speeds (the medians) from normal runs of two or more consecutive frames.
 
-        Without a single pair of frames there is nothing to learn, and the expert is as without references.
+        Without a single pair of frames only the ground is learned, and without a picture nothing.
         """
-        self._normal = None
-        pairs = [pair for run in references for pair in pairwise(run)]
-        if not pairs:
+        self._ground = self._usual = None
+        if not any(references):
             return
-        pairs = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, TAUGHT).astype(int))]
-        steps = [step for pair in pairs for step in _steps(pair)]
-        normal = _background([step.after for step in steps])
-        blobs = [blob for step in steps for blob in _blobs(_foreground(step.after, normal))]
-        self._normal = normal = replace(normal, height=_heights(blobs))
+        self._ground = self._scene.learn(references)
+        steps = [
+            step for pair in thinned([p for run in references for p in pairwise(run)], TAUGHT) for step in _steps(pair)
+        ]
+        if not steps:
+            return
         rows = []
         for step in steps:
             means, filled, _ = self._means(self._length(step), step)
             rows.append(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
-        self._normal = replace(normal, usual=_usual(np.array(rows), normal.height))
+        self._usual = _usual(np.array(rows), self._ground.height)
 
     def measure(self, pictures: Sequence[Picture], overlap: int) -> Measured:
-        """`speed` (heights/s), `moving` (share in [0, 1]) and, with references, `ratio` (times the usual speed).
+        """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
 
-        One value a frame from `overlap` on, of that frame against the one before it. The first frame of a stream
-        has none before it and measures 0; a single frame alone measures nothing.
+        With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
+        speed), and `tall` and `wide` (of the fastest thing, in times the usual height). One value a frame from
+        `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
+        takes the second's. A single frame alone measures nothing.
         """
         seen = [self._see(self._length(step), step) for step in _steps(pictures)]
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
@@ -185,28 +192,34 @@ class Motion:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Give what references taught, as arrays; nothing without any."""
-        return {} if self._normal is None else {name: np.array(value) for name, value in vars(self._normal).items()}
+        if self._ground is None:
+            return {}
+        return {**self._ground.state(), **({} if self._usual is None else {"usual": self._usual})}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take up a state that `state` gave."""
-        self._normal = None
-        if state:
-            background, height, usual = (np.array(state[name]) for name in ("background", "height", "usual"))
-            self._normal = Normal(background, float(state["contrast"]), height, usual)
+        self._ground = self._scene.restore(state) if state else None
+        self._usual = np.array(state["usual"]) if "usual" in state else None
 
     def _see(self, length: Flow, step: Step) -> Seen:
         """One frame's measures from the length (h, w) of its flow in pixels."""
         means, _, boxes = self._means(length, step)
-        odd = means if self._normal is None else means / self._normal.usual[:, None]
-        share = float((length > STILL).mean())
-        return Seen(float(means.max()), float(odd.max()), share, _peaks(means, odd, boxes, step.time))
+        odd = means if self._usual is None else means / self._usual[:, None]
+        peaks = _peaks(means, odd, boxes, step.time)
+        seen = Seen(float(means.max()), float(odd.max()), float((length > STILL).mean()), peaks=peaks)
+        if self._ground is None:
+            return seen
+        mask = self._ground.foreground(step.picture)
+        standing = float((mask & (length <= STILL)).mean()) / max(float(mask.mean()), STANDING)
+        tall, wide = _size(self._ground, step, peaks)
+        return replace(seen, still=min(1.0, standing), tall=tall, wide=wide)
 
     def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask, Floats]:
         """Speed of each window's moving foreground in heights/s, where there is enough of it, and the boxes."""
-        (h, w), normal, moving = length.shape, self._normal, length > STILL
-        if normal is not None:
-            moving &= _foreground(step.after, normal)
-        windows = Windows(h, w, np.full(ROWS, PERSON) if normal is None else normal.height)
+        (h, w), moving = length.shape, length > STILL
+        if self._ground is not None:
+            moving &= self._ground.foreground(step.picture)
+        windows = Windows(h, w, np.full(ROWS, PERSON) if self._ground is None else self._ground.height)
         means, filled = windows.means(length, moving)
         return means / (h * step.seconds), filled, windows.boxes
 
@@ -240,9 +253,10 @@ class Motion:
         if len(pictures) < 2:  # a measure of nothing would pass for a calm one
             text = f"motion needs two frames and got {len(pictures)}: nothing was compared"
             return Measured({}, (_fact("picture", "frames compared", 0.0, text),))
-        seen = [Seen(), *seen][overlap:]
-        frames = {"speed": tuple(each.speed for each in seen), "moving": tuple(each.moving for each in seen)}
-        if self._normal is not None:
+        seen = [seen[0], *seen][overlap:]
+        names = ("speed", "moving") if self._usual is None else ("speed", "moving", "still", "tall", "wide")
+        frames = {name: tuple(float(getattr(each, name)) for each in seen) for name in names}
+        if self._usual is not None:
             frames["ratio"] = tuple(each.odd for each in seen)
         return Measured(frames, self._facts(seen))
 
@@ -251,56 +265,47 @@ class Motion:
         share = max(each.moving for each in seen)
         peaks = sorted((peak for each in seen for peak in each.peaks), key=lambda peak: peak.odd)
         if not peaks:
-            text = f"nothing moves ({share:.1%} of the picture)"
-            return (_fact("picture", "moving share", share, text, "share of the picture"),)
+            return (_share("moving", share, f"nothing moves ({share:.1%} of the picture)"),)
         lasting = {peak.track for peak in peaks if peak.sightings > 2}
         objects = {peak.track: peak for peak in peaks if peak.track in lasting}
-        least = peaks[-1].odd / 2 if self._normal is None else FAST
+        least = peaks[-1].odd / 2 if self._usual is None else FAST
         fast = sorted((peak for peak in objects.values() if peak.odd >= least), key=lambda peak: -peak.odd)
         told = [self._told(peak, f"object {peak.track}", "moves") for peak in fast[:OBJECTS]]
         told = told or [self._told(replace(peaks[-1], track=0), "the fastest motion", "is")]
-        text = f"up to {share:.1%} of the picture moves at once"
-        return (*told, _fact("picture", "moving share", share, text, "share of the picture"))
+        standing = max(each.still for each in seen)
+        more = (
+            () if self._usual is None else (_share("still", standing, f"{standing:.0%} of what is there stands still"),)
+        )
+        return (*told, _share("moving", share, f"up to {share:.1%} of the picture moves at once"), *more)
 
     def _told(self, peak: Peak, subject: str, verb: str) -> Fact:
         time, track = peak.time if math.isfinite(peak.time) else None, str(peak.track) if peak.track else None
         where = {"region": peak.box, "time": time, "track": track}
         speed = f"{peak.speed:.2g} picture heights/s"
-        if self._normal is None:
-            return _fact(subject, "speed", peak.speed, f"{subject} {verb} {speed}", "heights/s", **where)
+        if self._usual is None:
+            where |= {"unit": "heights/s", "measure": "motion.speed"}
+            return _fact(subject, "speed", peak.speed, f"{subject} {verb} {speed}", **where)
+        where |= {"unit": "times usual", "measure": "motion.ratio"}
         text = f"{subject} {verb} {peak.odd:.2g} times the usual speed here ({speed})"
-        return _fact(subject, "speed ratio", peak.odd, text, "times usual", **where)
+        return _fact(subject, "speed ratio", peak.odd, text, **where)
 
 
-def _fact(subject: str, attribute: str, value: float, text: str, unit: str = "", **where: Any) -> Fact:
+def _share(name: str, value: float, text: str) -> Fact:
+    unit = "share of the picture" if name == "moving" else "share of what is there"
+    return _fact("picture", f"{name} share", value, text, unit=unit, measure=f"motion.{name}")
+
+
+def _fact(subject: str, attribute: str, value: float, text: str, **more: Any) -> Fact:
     rounded = float(f"{value:.3g}")
-    return Fact(subject=subject, attribute=attribute, value=rounded, unit=unit, text=text, perceiver="motion", **where)
-
-
-def _gray(picture: Picture, tallest: int) -> Gray:
-    gray = cv2.cvtColor(picture.image, cv2.COLOR_BGR2GRAY)
-    h, w = gray.shape
-    scale = min(1.0, tallest / h)
-    size = max(LEAST, round(w * scale)), max(LEAST, round(h * scale))
-    return np.asarray(cv2.resize(gray, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return Fact(subject=subject, attribute=attribute, value=rounded, text=text, perceiver="motion", **more)
 
 
 def _steps(pictures: Sequence[Picture], tallest: int = WORKING) -> Iterator[Step]:
     """Each picture after the first with the one before it, at most `tallest` pixels high."""
-    grays = (_gray(picture, tallest) for picture in pictures)
-    for (old, before), (new, after) in pairwise(zip(pictures, grays, strict=True)):
-        same = cv2.resize(before, (after.shape[1], after.shape[0]))
-        yield Step(np.asarray(same, np.uint8), after, _seconds(old, new), new.time)
-
-
-def _seconds(before: Picture, after: Picture) -> float:
-    # Frames that came in a burst or by a broken clock count as half a nominal frame apart at least: a difference
-    # near zero would make any motion infinitely fast.
-    usual = 1.0 / after.fps if math.isfinite(after.fps) and after.fps > 0 else 0.0
-    passed = after.time - before.time
-    if not math.isfinite(passed) or passed <= 0:
-        return usual or UNTIMED
-    return max(passed, usual / 2, 1 / 240)
+    for old, new in pairwise(pictures):
+        after = gray(new, tallest)
+        before = cv2.resize(gray(old, tallest), after.shape[::-1])
+        yield Step(new, np.asarray(before, np.uint8), after, seconds_between(old, new))
 
 
 def _flow(flow: cv2.DISOpticalFlow, before: Gray, after: Gray) -> Flow:
@@ -329,42 +334,19 @@ def _span(first: float, last: float, length: int) -> slice:
     return slice(top, min(length, max(math.ceil((last + 16) / 16) * 16, top + 64)))
 
 
-def _foreground(gray: Gray, normal: Normal) -> Mask:
-    """Find what stands out (h, w) from the background, whatever the light as a whole does."""
-    h, w = gray.shape
-    change = cv2.blur(gray, (3, 3)).astype(np.int16) - cv2.resize(normal.background, (w, h))
-    return np.asarray(np.abs(change - np.int16(np.median(change[::4, ::4]))) > normal.contrast)
+def _size(ground: Ground, step: Step, peaks: Sequence[Peak]) -> tuple[float, float]:
+    """Height and width, in usual heights, of the thing that the fastest window lies on; 0 where it is on none."""
+    if not peaks:
+        return 0.0, 0.0
+    (h, w), (x0, y0, x1, y1) = step.after.shape, peaks[0].box
 
+    def shared(box: tuple[int, int, int, int]) -> float:
+        across = min(x1 * w, box[2]) - max(x0 * w, box[0])
+        down = min(y1 * h, box[3]) - max(y0 * h, box[1])
+        return max(0.0, across) * max(0.0, down)
 
-def _background(frames: list[Gray]) -> Normal:
-    """Learn the background, with nothing known yet of what moves in front of it."""
-    h, w = frames[0].shape
-    some = np.stack([cv2.blur(cv2.resize(frame, (w, h)), (3, 3)) for frame in frames[:: len(frames) // 100 + 1]])
-    background = np.median(some, axis=0).astype(np.uint8)
-    noise = 1.4826 * float(np.median([cv2.absdiff(frame, background)[::4, ::4] for frame in some]))
-    return Normal(background, float(np.clip(5 * noise, 12, 40)), np.full(ROWS, PERSON), np.full(ROWS, SLOWEST))
-
-
-def _blobs(mask: Mask) -> list[tuple[float, float]]:
-    """Row of the centre and height, in picture heights, of each thing that the picture's edge does not cut."""
-    h, w = mask.shape
-    _, _, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    x, y, wide, tall, area = stats[1:].T
-    whole = (x > 0) & (y > 0) & (x + wide < w) & (y + tall < h) & (area > SPECK * h * w)
-    return list(zip((centres[1:, 1][whole] / h).tolist(), (tall[whole] / h).tolist(), strict=True))
-
-
-def _heights(blobs: list[tuple[float, float]]) -> Floats:
-    """Height (ROWS,) of things by a robust line over the rows where they are; the prior if there are too few."""
-    if len(blobs) < 20:
-        return np.full(ROWS, PERSON)
-    from scipy.stats import siegelslopes  # half a second, which only teaching needs
-
-    row, tall = np.array(blobs[:: len(blobs) // 500 + 1]).T
-    first, last = np.quantile(row, [0.05, 0.95])
-    slope, level = siegelslopes(tall, row) if last - first > 0.05 else (0.0, np.median(tall))
-    rows = np.clip((np.arange(ROWS) + 0.5) / ROWS, first, last)
-    return np.asarray(np.clip(level + slope * rows, 0.05, 0.5))
+    under = max(ground.things(step.picture), key=lambda thing: shared(thing.box), default=None)
+    return (under.tall, under.wide) if under is not None and shared(under.box) > 0 else (0.0, 0.0)
 
 
 def _usual(speeds: Floats, height: Floats) -> Floats:

@@ -14,7 +14,6 @@ from langchain_core.tools import BaseTool
 from alarm_agents.errors import ConfigurationError, ScenarioError, ToolError
 from alarm_agents.observability import tracing
 from alarm_agents.plugins import load_object
-from alarm_agents.scenario import LATER
 from alarm_agents.tools.arguments import check_arguments, schema_of
 from alarm_agents.tools.call import ToolResult, call
 from alarm_agents.tools.experts import NAMES
@@ -118,7 +117,7 @@ async def load_tools(names: Sequence[str], base: Path, *, time_limit: float = TI
     after it too where another tool has the name). Raises `ConfigurationError` for what cannot be found or used, and
     `ToolError` when a server does not answer.
     """
-    wanted = [name for name in dict.fromkeys(names) if name not in LATER]
+    wanted = list(dict.fromkeys(names))
     entries = [_entry(name, base) for name in wanted if not name.startswith(PREFIX)]
     for spec in (name for name in wanted if name.startswith(PREFIX)):
         taken = {entry.tool.name for entry in entries}

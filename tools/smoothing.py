@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-CAUSAL_WEIGHT: dict[str, float] = {"frames": 0.5, "captions": 0.3}
+CAUSAL_WEIGHT: dict[str, float] = {"frames": 0.4, "captions": 0.3}
 """Weight of the newest frame in the exponential mean, by kind of source. A measure of pixels moves with what
 is there; one of captions jumps with the words that a captioner happened to choose, so it is given longer."""
 

@@ -35,6 +35,8 @@ def case_line(case: Case) -> dict[str, Any]:
         "end": case.window.end,
         "label": case.label.value,
         "score": case.score,
+        "p_value": case.p_value,
+        "budget_verified": case.budget_verified,
         "decision": case.decision.value,
         "deferred": case.deferred,
         "status": case.status.value,

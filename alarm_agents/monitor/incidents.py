@@ -37,6 +37,10 @@ class Incidents:
         self.current = after if after is not None and after.status == "open" else None
         return before if over else None
 
+    def opened_by(self, case: Case) -> bool:
+        """Whether the current incident begins with this case."""
+        return self.current is not None and self.current.cases[:1] == (case.id,)
+
     def ended(self, incident: Incident | None) -> Iterator[Watched]:
         """The incident as it is stored, unless answers have dismissed it; closed once whoever watches has it."""
         found = self._cases.incident(incident.id) if incident is not None else None

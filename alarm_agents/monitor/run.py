@@ -23,6 +23,7 @@ from alarm_agents.graphs.load import builder_of
 from alarm_agents.graphs.state import MonitorState
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.index import VectorIndex
+from alarm_agents.memory.preset import adopt, covers
 from alarm_agents.memory.recall import Memory
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import build_models
@@ -34,9 +35,10 @@ from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.tools.expert import Expert
-from alarm_agents.tools.experts import experts_for
+from alarm_agents.tools.experts import taught_experts
 from alarm_agents.tools.registry import load_tools
 from alarm_agents.types import Case, CaseStatus, Label, Resolution, Window
+from alarm_agents.uncertainty.budget import Budget
 from alarm_agents.uncertainty.gate import gate_threshold
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.runs import NO_REFERENCES, References, Run
@@ -73,6 +75,7 @@ class Monitor:
         """Whether the source that was watched last had been watched to its end before."""
 
     async def __aenter__(self) -> Monitor:
+        await asyncio.to_thread(adopt, self.scenario, self.memory.rules)
         self._tools = await load_tools(self.scenario.tools, self.scenario.folder)
         self._saver = await self._stack.enter_async_context(open_checkpoints(self.workspace.checkpoints))
         self._graph = self._builder.compile(checkpointer=self._saver)
@@ -110,11 +113,13 @@ class Monitor:
             return
         context = self._context(run, media, references)
         incidents = Incidents(self.scenario, self.workspace.cases, run.id)
+        budget = Budget(self.scenario.share_allowed)
         error: SourceError | None = None
         try:
-            async with aclosing(self._judged(context, media, references, progress)) as judged:
+            async with aclosing(self._judged(context, media, references, budget, progress)) as judged:
                 async for case, known in judged:
                     over = await incidents.add(case)
+                    budget.take(incidents.opened_by(case), confirmed=case.label is Label.ANOMALOUS and case.answered)
                     yield Watched(case, known and case.window.start <= run.told)
                     if case.window.start > run.told:
                         self.workspace.runs.tell(run.id, case.window.start)
@@ -163,7 +168,7 @@ class Monitor:
     def _context(self, run: Run, media: Media, references: References) -> Context:
         agents, models = self.scenario.agents, self.models
         perceivers = ["embedded"] if media.kind == "captions" else agents.perceivers
-        experts = experts_for(media.kind, references.states)
+        experts = taught_experts(media.kind, references.states)
         return Context(
             scenario=self.scenario,
             namespace=self.namespace,
@@ -198,7 +203,12 @@ class Monitor:
         return gate_threshold(scores, settings.max_missed, self.scenario.promise.delta)
 
     async def _judged(
-        self, context: Context, media: Media, references: References, progress: Callable[[Window], None]
+        self,
+        context: Context,
+        media: Media,
+        references: References,
+        budget: Budget,
+        progress: Callable[[Window], None],
     ) -> AsyncGenerator[tuple[Case, bool], None]:
         """The cases of the source, in order, and whether each was known; up to `AT_ONCE` graphs run at once."""
         stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing))
@@ -208,7 +218,7 @@ class Monitor:
             try:
                 async for window, measurements in self._warmed_up(stage, context, media, references):
                     progress(window)
-                    running.append(asyncio.create_task(self._case(context, window, measurements)))
+                    running.append(asyncio.create_task(self._case(context, window, measurements, budget.lift)))
                     if len(running) >= AT_ONCE:
                         yield await running.popleft()
             except AlarmError as raised:  # what was measured before is judged first
@@ -228,7 +238,7 @@ class Monitor:
         """What the stage measures; without references the first seconds are held back and set the threshold."""
         error: AlarmError | None = None
         held: list[Measured] = []
-        warm = references is not NO_REFERENCES
+        warm = references is not NO_REFERENCES or all(covers(self.scenario, expert) for expert in context.experts)
         while True:
             try:
                 found = await asyncio.to_thread(next, stage, None)
@@ -267,7 +277,7 @@ class Monitor:
         )
         await induce(settings, references)
 
-    async def _case(self, context: Context, window: Window, measurements: Any) -> tuple[Case, bool]:
+    async def _case(self, context: Context, window: Window, measurements: Any, lift: float) -> tuple[Case, bool]:
         """The case of one window: from the database where it is settled there, else by a graph run."""
         case_id = f"{context.source}-{context.run}-{round(window.start * 1000):09d}"
         known = self.workspace.cases.find(namespace=self.namespace, run=context.run, case=case_id)
@@ -281,6 +291,7 @@ class Monitor:
                 "window": window,
                 "measurements": measurements,
                 "members": tuple(context.perceivers),
+                "lift": lift,
                 "trace": trace,
             }
             await self._graph.ainvoke(state, thread(case_id), context=context, durability="exit")

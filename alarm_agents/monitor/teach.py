@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from alarm_agents.agents.inducer import Inducer, Reference
@@ -20,33 +19,23 @@ from alarm_agents.graphs.induction import InductionContext, build_induction, fai
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import Model
+from alarm_agents.monitor.references import Clip, divided, draw
+from alarm_agents.monitor.stage import Stage
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import Scenario
+from alarm_agents.scenario import Scenario, SourceSettings
+from alarm_agents.sources.base import Kind
+from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
-from alarm_agents.sources.windows import cut
-from alarm_agents.tools.experts import experts_for
-from alarm_agents.tools.smoothing import causal
-from alarm_agents.types import Measurement, Rule, Window
+from alarm_agents.tools.experts import experts_for, taught_experts
+from alarm_agents.types import Rule
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.runs import References
 
-MOST_WINDOWS = 40
-"""Windows learned from when no number of frames is asked for; more are thinned out evenly (they lie in memory)."""
-NEIGHBOURS = 1
-"""Frames on either side that come with a drawn reference frame, so that motion can be seen."""
 FOLDS = 5
+"""Parts that references are measured in, each by experts that learned from the others."""
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A reference: a short run of consecutive frames; the first one is context where there is one before it."""
-
-    window: Window
-    frames: Sequence[Any]
-    overlap: int
 
 
 @dataclass(frozen=True)
@@ -62,25 +51,6 @@ class Taught:
 def open_media(path: str, scenario: Scenario, base: Path = Path()) -> Media:
     """The media of one source, with the scenario's masks and sizes."""
     return Media(open_source(path, scenario.source, base), scenario.source.max_side)
-
-
-def draw(medias: Sequence[Media], scenario: Scenario, frames: int | None, seed: int) -> list[Clip]:
-    """The references: `frames` frames drawn at random over all sources, each with its neighbours; or whole windows.
-
-    Frames are drawn without replacement with the seed; whole windows are thinned out evenly to `MOST_WINDOWS`.
-    Raises `SourceError` when the sources hold no frame.
-    """
-    if frames is None:
-        total = sum(1 for media in medias for _ in _windows(media, scenario))
-        every = max(1, -(-total // MOST_WINDOWS))
-        found = [
-            clip for place, clip in enumerate(c for m in medias for c in _windows(m, scenario)) if place % every == 0
-        ]
-    else:
-        found = _drawn(medias, frames, seed)
-    if not found:
-        raise SourceError("the references hold no frames", remedy="name sources of normal data")
-    return found
 
 
 async def teach(
@@ -104,10 +74,11 @@ async def teach(
     if len(kinds) != 1:
         raise SourceError("references mix pictures and captions", remedy="teach from sources of one kind")
     progress("reading references")
-    clips = await asyncio.to_thread(draw, medias, scenario, frames, seed)
-    progress(f"measuring {len(clips)} references")
-    references = await asyncio.to_thread(_cross_measured, clips, kinds.pop())
-    states = await asyncio.to_thread(_fitted, clips, medias[0].kind)
+    kind = medias[0].kind
+    clips = await asyncio.to_thread(draw, medias, frames, seed)
+    references = await asyncio.to_thread(_cross_measured, clips, kind, scenario.source, progress)
+    progress("teaching the experts")
+    states = await asyncio.to_thread(_fitted, clips, kind)
     context = induction_context(
         workspace, scenario, models, {media.source.slug: media for media in medias}, namespace=namespace
     )
@@ -159,59 +130,30 @@ async def induce(context: InductionContext, references: Sequence[Reference]) -> 
     return list(result["rules"]), failures(result["proposals"])
 
 
-def _windows(media: Media, scenario: Scenario) -> Any:
-    settings = scenario.source
-    for window, frames, overlap in cut(
-        media.source.frames(), source=media.source.slug, size=settings.frames, step=settings.frames
-    ):
-        if len(frames) > 1 or media.kind == "captions":
-            yield Clip(window, frames, overlap)
-
-
-def _drawn(medias: Sequence[Media], frames: int, seed: int) -> list[Clip]:
-    """Random frames with their neighbours: two passes, the first to count, the second to collect."""
-    counts = [sum(1 for _ in media.source.frames()) for media in medias]
-    total = sum(counts)
-    if not total:
-        return []
-    wanted = np.sort(np.random.default_rng(seed).choice(total, min(frames, total), replace=False))
-    clips, start = [], 0
-    for media, count in zip(medias, counts, strict=True):
-        places = [int(i) - start for i in wanted if start <= i < start + count]
-        start += count
-        around = {place: range(max(0, place - NEIGHBOURS), min(count, place + NEIGHBOURS + 1)) for place in places}
-        needed = {i for near in around.values() for i in near}
-        held = {i: frame for i, frame in enumerate(media.source.frames()) if i in needed} if needed else {}
-        for place in places:
-            run = [held[i] for i in around[place]]
-            window = next(cut(run, source=media.source.slug, size=len(run), step=len(run)))[0]
-            clips.append(Clip(window, run, min(1, len(run) - 1) if media.kind == "frames" else 0))
-    return clips
-
-
-def _cross_measured(clips: Sequence[Clip], kind: str) -> list[Reference]:
-    """Every clip measured by experts that were fitted on other clips: what normal looks like when it is new."""
-    folds = min(FOLDS, len(clips))
-    measured: dict[int, tuple[Measurement, ...]] = {}
+def _cross_measured(clips: Sequence[Clip], kind: Kind, settings: SourceSettings, progress: Progress) -> list[Reference]:
+    """Every window of every clip as experts measure it that learned from the others: what normal is when it is new."""
+    parts = divided(clips, FOLDS)
+    folds = min(FOLDS, len(parts))
+    touching = settings.model_copy(update={"stride": None})
+    measured: dict[int, list[Reference]] = {}
     for fold in range(folds):
+        progress(f"measuring {len(clips)} references ({fold + 1} of {folds})")
         experts = experts_for(kind)
-        rest = [clip.frames for i, clip in enumerate(clips) if i % folds != fold or folds == 1]
+        rest = [part.frames for i, part in enumerate(parts) if i % folds != fold or folds == 1]
         for expert in experts.values():
             expert.fit(rest)
-        for i in range(fold, len(clips), folds):
-            measured[i] = tuple(_measure(expert, clips[i], kind) for expert in experts.values())
-    return [Reference(clip.window, measured[i]) for i, clip in enumerate(clips)]
+        taught = taught_experts(kind, {name: expert.state() for name, expert in experts.items()})
+        for i in range(fold, len(parts), folds):
+            media = Media(HeldSource(parts[i].frames, parts[i].source, kind), settings.max_side)
+            stage = Stage(media, touching, taught)
+            measured[i] = [
+                Reference(window, found) for window, found in stage if len(window.frames) > 1 or kind == "captions"
+            ]
+    return [reference for i in sorted(measured) for reference in measured[i]]
 
 
-def _measure(expert: Any, clip: Clip, kind: str) -> Measurement:
-    expert.begin()
-    found = expert.measure(clip.frames, clip.overlap)
-    frames = {name: tuple(causal(values, kind)) for name, values in found.frames.items()}
-    return Measurement(expert=expert.name, score=expert.score, frames=frames, facts=found.facts)
-
-
-def _fitted(clips: Sequence[Clip], kind: str) -> dict[str, dict[str, NDArray[Any]]]:
+def _fitted(clips: Sequence[Clip], kind: Kind) -> dict[str, dict[str, NDArray[Any]]]:
     experts = experts_for(kind)
     for expert in experts.values():
         expert.fit([clip.frames for clip in clips])
-    return {name: expert.state() for name, expert in experts.items()}
+    return {name: state for name, expert in experts.items() if (state := expert.state())}

@@ -14,7 +14,7 @@ from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.teach import open_media
 from alarm_agents.scenario import Scenario
 from alarm_agents.tools.call import ToolResult
-from alarm_agents.tools.experts import experts_for
+from alarm_agents.tools.experts import taught_experts
 from alarm_agents.tools.registry import load_tools
 from alarm_agents.tools.work import Work, working_on
 from alarm_agents.workspace import Workspace
@@ -42,4 +42,4 @@ def _work(workspace: Workspace, case_id: str) -> Work:
     references = workspace.runs.references(scenario.name, case.namespace, key)
     rules = RuleMemory(workspace.engine, scenario.name, case.namespace)
     memory = Memory(rules, workspace.cases, VectorIndex(workspace.memory, default_embedder()))
-    return Work(case.window, media, experts_for(media.kind, references.states), memory.similar)
+    return Work(case.window, media, taught_experts(media.kind, references.states), memory.similar)

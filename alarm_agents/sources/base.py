@@ -41,6 +41,7 @@ class Stamped(Protocol):
 
 
 Frame = TypeVar("Frame", bound=Stamped)
+Kind = Literal["frames", "captions"]
 
 
 class Source(Protocol[Frame]):
@@ -60,7 +61,7 @@ class Source(Protocol[Frame]):
         ...
 
     @property
-    def kind(self) -> Literal["frames", "captions"]:
+    def kind(self) -> Kind:
         """Whether frames are pictures or captions."""
         ...
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from alarm_agents.sources.base import Source
+from alarm_agents.sources.base import Kind, Source
 from alarm_agents.sources.captions import Caption
 from alarm_agents.sources.picture import Picture
 from alarm_agents.types import Box, Window
 
-RECENT = 512
+RECENT = 256
 """Frames of the latest windows that stay in memory after measuring, so that agents need not decode them again."""
 
 
@@ -28,7 +28,7 @@ class Media:
         self._lock = Lock()
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Kind:
         """`frames` or `captions`."""
         return self.source.kind
 

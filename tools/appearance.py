@@ -1,0 +1,130 @@
+"""The appearance expert: whether things look like those of the references, part by part.
+
+Each thing that stands out is cut out, brought to one size and described in 16 parts by its edges (histograms of
+oriented gradients, Dalal and Triggs, CVPR 2005), its brightness and its colour. Size and speed do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from alarm_agents.sources.picture import Picture
+from alarm_agents.tools.expert import Measured
+from alarm_agents.tools.likeness import Bank, Descriptors
+from alarm_agents.tools.scene import Colours, Ground, References, Scene, Thing, gray, lasting, small, thinned
+from alarm_agents.types import Fact
+
+SIDE, PARTS, BINS = 32, 4, 8  # pixels a side of a cut-out, parts a side, directions of edges
+DEPTH = BINS + 3
+MOST = 12  # things looked at in a frame, the largest
+EVERY = 2  # frames from one look to the next: looks change less than places do
+STUDIED = 150  # frames a run that are learned from at most
+LEAST = 0.5  # times usual; see geometry
+FLAT = 10.0  # grey levels; added to a cut-out's contrast, so that noise on flat things is not taken for edges
+
+
+class Appearance:
+    """The appearance expert. It says nothing before references have taught it."""
+
+    name = "appearance"
+    score = "look"
+
+    def __init__(self, scene: Scene | None = None) -> None:
+        self._scene = scene or Scene()
+        self._ground: Ground | None = None
+        self._bank: Bank | None = None
+        self.begin()
+
+    def fit(self, references: References) -> None:
+        """Learn what the things look like that stand out in the references."""
+        self._ground = self._bank = None
+        if not any(references):
+            return
+        self._ground = ground = self._scene.learn(references)
+        groups = []
+        for run in references:
+            groups.append(_looks([(p, _worth(ground.things(p))) for p in thinned(run, STUDIED)]))
+        self._bank = Bank.learn(groups)
+
+    def begin(self) -> None:
+        """Forget what was seen so far: a new stream starts."""
+        self._frames, self._last = 0, LEAST
+        self._before: tuple[Thing, ...] = ()
+
+    def measure(self, frames: Sequence[Picture], overlap: int) -> Measured:
+        """`look` of the oddest thing that lasts, in times as unlike the references as usual, at least `LEAST`.
+
+        One value a frame from `overlap` on; only every second frame is looked at, the others take its value.
+        """
+        if self._ground is None or self._bank is None:
+            return Measured({}, ())
+        looks, oddest = [], None
+        for picture in frames[overlap:]:
+            if self._frames % EVERY == 0:
+                now = self._ground.things(picture)
+                things = _worth(lasting(now, self._before))
+                self._before = now
+                values = self._bank.unlike(_looks([(picture, things)]))
+                self._last = max(LEAST, float(values.max(initial=0.0)))
+                if len(values) and (oddest is None or values.max() > oddest[0]):
+                    oddest = float(values.max()), things[int(values.argmax())], picture
+            self._frames += 1
+            looks.append(self._last)
+        return Measured({"look": tuple(looks)}, () if oddest is None else (_fact(*oddest),))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What references taught; nothing where they taught too little."""
+        return {} if self._ground is None or self._bank is None else {**self._ground.state(), **self._bank.state()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take up a state that `state` gave."""
+        self._ground = self._scene.restore(state) if state else None
+        self._bank = Bank.restore(state)
+
+
+def _worth(things: Sequence[Thing]) -> list[Thing]:
+    return [thing for thing in things if thing.counts][:MOST]
+
+
+def _looks(found: Sequence[tuple[Picture, Sequence[Thing]]]) -> Descriptors:
+    """The things of some frames, described; (n, PARTS * PARTS, DEPTH)."""
+    rows = [_look(image, thing) for picture, things in found for image in (small(picture),) for thing in things]
+    return np.array(rows, np.float32).reshape(-1, PARTS * PARTS, DEPTH)
+
+
+def _look(image: Colours, thing: Thing) -> Descriptors:
+    """A thing in its frame (h, w, 3), described; (PARTS * PARTS, DEPTH)."""
+    x0, y0, x1, y1 = thing.box
+    cut = image[y0:y1, x0:x1]
+    lab = cv2.cvtColor(cv2.resize(cut, (SIDE, SIDE), None, 0, 0, cv2.INTER_AREA), cv2.COLOR_BGR2LAB).astype(np.float32)
+    light = lab[..., 0]
+    across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    length, turn = cv2.cartToPolar(across, down)
+    way = (np.asarray(turn) * (BINS / np.pi)).astype(int) % BINS
+    part = np.arange(SIDE) * PARTS // SIDE
+    place = (part[:, None] * PARTS + part[None, :]) * BINS + way
+    edges = np.bincount(place.ravel(), np.asarray(length).ravel(), PARTS * PARTS * BINS).reshape(-1, BINS)
+    small = cv2.resize(lab, (PARTS, PARTS), None, 0, 0, cv2.INTER_AREA).reshape(-1, 3)
+    contrast = float(light.std()) + FLAT
+    tone = (small[:, :1] - light.mean()) / contrast
+    colour = (small[:, 1:] - 128) / 32
+    return np.concatenate([edges / (contrast * SIDE), tone, colour], axis=1).astype(np.float32)
+
+
+def _fact(value: float, thing: Thing, picture: Picture) -> Fact:
+    return Fact(
+        subject="thing",
+        attribute="look",
+        value=float(f"{value:.3g}"),
+        unit="times usual",
+        text=f"something looks {value:.2g} times as unlike the references as things usually do",
+        region=thing.region(gray(picture).shape),
+        time=picture.time,
+        perceiver="appearance",
+        measure="appearance.look",
+    )

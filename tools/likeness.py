@@ -1,0 +1,72 @@
+"""How unlike the references something is, measured by how unlike they are one another.
+
+Nearest neighbours part by part, as PatchCore compares patches (Roth et al., CVPR 2022), over descriptors that are
+computed here and not learned from other pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alarm_agents.tools.scene import thinned
+
+Descriptors = NDArray[np.float32]
+KEPT = 400  # descriptors kept of the references
+ENOUGH = 12  # descriptors, in two groups at least, for their distances to mean anything
+ALIKE = 1e-3  # floor of a usual distance, for references that are all the same
+
+
+class Bank:
+    """Reference descriptors (n, parts, d) and how far each part usually is from the nearest of another reference."""
+
+    def __init__(self, samples: Descriptors, usual: NDArray[np.float64], scale: float) -> None:
+        self._samples, self._usual, self._scale = samples, usual, scale
+
+    @classmethod
+    def learn(cls, groups: Sequence[Descriptors]) -> Bank | None:
+        """The bank of descriptors in groups (runs of frames, which hold the same things); None from too few.
+
+        What is usual is measured across groups: within one, each thing is its own twin from one frame to the next.
+        """
+        groups = [group for group in groups if len(group)]
+        owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        if len(owner) < ENOUGH or len(groups) < 2:
+            return None
+        kept = np.array(thinned(range(len(owner)), KEPT))
+        samples, owner = np.concatenate(groups).astype(np.float32)[kept], owner[kept]
+        nearest = _nearest(samples, samples, owner[:, None] == owner[None, :])
+        usual = np.maximum(np.median(nearest, axis=0), ALIKE)
+        return cls(samples, usual, float(np.median((nearest / usual).max(axis=1))))
+
+    def unlike(self, descriptors: Descriptors) -> NDArray[np.float64]:
+        """For each (m, parts, d) its oddest part's distance to the references, in times the usual; (m,), >= 0."""
+        if not len(descriptors):
+            return np.zeros(0)
+        return np.asarray((_nearest(descriptors, self._samples) / self._usual).max(axis=1) / self._scale)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """As arrays that `restore` takes back."""
+        return {"samples": self._samples, "usual": self._usual, "scale": np.array(self._scale)}
+
+    @classmethod
+    def restore(cls, state: Mapping[str, NDArray[Any]]) -> Bank | None:
+        """The bank of a state that `state` gave; None where it holds none."""
+        if "samples" not in state:
+            return None
+        return cls(np.asarray(state["samples"], np.float32), np.asarray(state["usual"]), float(state["scale"]))
+
+
+def _nearest(ones: Descriptors, others: Descriptors, barred: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    """Distance (m, parts) of each part to the same part of the nearest of the others that is not barred to it."""
+    squares = (
+        np.square(ones).sum(-1)[:, None]
+        + np.square(others).sum(-1)[None]
+        - 2 * np.einsum("mpd,npd->mnp", ones, others, optimize=True)
+    )
+    if barred is not None:
+        squares[barred] = np.inf
+    return np.sqrt(np.maximum(squares.min(axis=1), 0.0).astype(np.float64))
