@@ -67,7 +67,7 @@ def quantile_rules(
     if provenance.origin == "warm-up":
         return _warm_up_rules(references, provenance, source)
     calibrations: dict[str, Calibration] = {}
-    worth: dict[str, float] = {}
+    likelihood: dict[str, float] = {}
     for measure in _measures(references):
         windows = {i: float(values.max()) for i, values in enumerate(series(measure, references)) if values is not None}
         largest: dict[int, float] = {}
@@ -75,17 +75,18 @@ def quantile_rules(
             largest[blocks[i]] = max(value, largest.get(blocks[i], 0.0))
         values, expected = list(windows.values()), EXPECTED.get(measure, USUAL_SPREAD)
         calibrations[measure] = Calibration.of(values, list(largest.values()), expected)
-        worth[measure] = math.exp(held_out_likelihood(values, len(largest), expected))
-    best = max(worth.values(), default=0.0)
-    kept = sum(value for value in worth.values() if value >= KEPT * best)
+        likelihood[measure] = held_out_likelihood(values, len(largest), expected)
+    best = max(likelihood.values(), default=0.0)
+    worth = {measure: math.exp(value - best) for measure, value in likelihood.items()}
+    kept = sum(value for value in worth.values() if value >= KEPT)
     rules: list[Rule] = []
     for measure, calibration in calibrations.items():
         weight = worth[measure] / kept
         limit, verified = calibration.limit(share * min(1.0, weight))
         threshold = _threshold(measure, calibration, limit).model_copy(update={"weight": weight, "verified": verified})
         normal, odd = _pair(threshold, provenance, source)
-        if worth[measure] < KEPT * best:
-            rules.append(_rejected(odd, f"predicts references {worth[measure] / best:.2f} times as well as the best"))
+        if worth[measure] < KEPT:
+            rules.append(_rejected(odd, f"predicts references {worth[measure]:.2f} times as well as the best measure"))
         elif measure in SHARES and limit >= MOST:
             rules.append(_rejected(odd, "no window can measure more than what is normal"))
         else:

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from alarm_agents.errors import ConfigurationError
+from alarm_agents.errors import ConfigurationError, ScenarioError
 from alarm_agents.graphs.load import build_monitor
+from alarm_agents.memory.preset import adopt
+from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.scenario import library, load_scenario, parse_scenario
-from alarm_agents.tools.registry import load_tools
+from alarm_agents.types import RuleStatus
+from alarm_agents.workspace.database import open_database
 
 
 @pytest.mark.parametrize(
@@ -56,10 +59,39 @@ def test_what_only_the_graph_can_tell_is_found_when_it_is_built(graph: dict[str,
         build_monitor(scenario).compile()
 
 
-async def test_tools_of_a_later_version_are_told_of_and_left_out() -> None:
-    scenario = parse_scenario({"name": "mine", "tools": ["zoom", "appearance"]}, where="mine.yaml", folder=Path())
-    assert scenario.not_yet_kept == ("tool 'appearance'",)
-    assert (await load_tools(scenario.tools, scenario.folder)).names == ("zoom",)
+def test_a_scenario_brings_rules_along(tmp_path: Path) -> None:
+    limit = {"measure": "motion.speed", "typical": 0.1, "above": 0.2}
+    data = {"name": "mine", "rules": [{"text": "Nothing races.", "limit": limit}, {"text": "No cars.", "severity": 3}]}
+    scenario = parse_scenario(data, where="mine.yaml", folder=Path())
+    rules = RuleMemory(open_database(tmp_path / "alarm.db"), "mine")
+    adopt(scenario, rules)
+    adopt(scenario, rules)
+    races, cars = sorted(rules.active(), key=lambda rule: rule.severity)
+    assert races.predicate == "motion.speed > 0.2"
+    assert races.threshold is not None
+    assert cars.predicate is None
+    rules.set_status(cars.id, RuleStatus.DISABLED)
+    adopt(scenario, rules)
+    assert [rule.id for rule in rules.active()] == [races.id], "what a person has disabled stays so"
+    adopt(scenario.model_copy(update={"rules": ()}), rules)
+    assert rules.active() == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (
+            {"text": "x y z", "limit": {"measure": "motion.speed", "typical": 2, "above": 1}},
+            "larger than what is",
+        ),
+        ({"text": "x y z", "predicate": "motion.speed >"}, "rules.0.predicate"),
+        ({"text": "x y z", "predicate": "severity > 1"}, "not known here"),
+        ({"text": "x y z", "when": "true"}, "when"),
+    ],
+)
+def test_a_rule_that_cannot_be_checked_is_refused(rule: dict[str, Any], says: str) -> None:
+    with pytest.raises(ScenarioError, match=says):
+        parse_scenario({"name": "mine", "rules": [rule]}, where="mine.yaml", folder=Path())
 
 
 def test_the_library_is_valid_and_has_a_digest_that_says_what_it_says() -> None:
