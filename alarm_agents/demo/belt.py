@@ -9,6 +9,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from alarm_agents.demo.scene import FINE, HEIGHT, WIDTH, Colour, Floats, Image, box, cloudy
 from alarm_agents.types import Box
@@ -72,6 +73,7 @@ def place_of(along: float, across: float, size: float) -> Box:
     return box(*points.min(axis=0), *points.max(axis=0))
 
 
+@cache
 def half_width(across: float) -> float:
     """Metres from the picture's middle to its edge, `across` metres from the belt's far edge."""
     (((along, _),),) = cv2.perspectiveTransform(
@@ -86,12 +88,12 @@ def _row(across: float) -> float:
 
 
 @cache
-def _to_picture() -> Floats:
+def _to_picture() -> NDArray[np.float64]:
     """From metres (right of the picture's middle, from the belt's far edge) to pixels at `FINE` times the size."""
     belt = [(-FAR_HALF, 0), (FAR_HALF, 0), (NEAR_HALF, BROAD), (-NEAR_HALF, BROAD)]
     picture = [(0, FAR), (WIDTH, FAR), (WIDTH, NEAR), (0, NEAR)]
     found = cv2.getPerspectiveTransform(np.array(belt, np.float32), np.array(picture, np.float32) * FINE)
-    return np.asarray(found, np.float64)  # type: ignore[return-value]
+    return np.asarray(found, np.float64)
 
 
 @cache
@@ -106,14 +108,13 @@ def _light() -> Floats:
 def workshop() -> Image:
     """All that never moves, at `FINE` times the size (read-only): floor, cabinet, the belt's frame."""
     rng = np.random.default_rng(SEED)
-    rows = (np.arange(HEIGHT * FINE) + 0.5) / FINE
     canvas = np.empty((HEIGHT * FINE, WIDTH * FINE, 3), np.float32)
     canvas[:] = CONCRETE
     canvas *= (1 + 0.05 * cloudy(rng, 1.2) + 0.06 * cloudy(rng, 14.0) + 0.04 * cloudy(rng, 50.0))[..., None]
     _floor_line(canvas, rng)
     _cabinet(canvas, rng)
     for top, bottom in ((FAR - 12, FAR), (NEAR, NEAR + 15)):
-        _rail(canvas, rows, top, bottom, rng)
+        _rail(canvas, top, bottom, rng)
     canvas *= _light()
     found = np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.7), np.float32).clip(0, 255).astype(np.uint8)
     found.flags.writeable = False
@@ -123,8 +124,8 @@ def workshop() -> Image:
 def _floor_line(canvas: Floats, rng: np.random.Generator) -> None:
     """The yellow line on the floor in front, worn by feet, and the shade under the belt's frame."""
     top, bottom = (NEAR + 27) * FINE, (NEAR + 36) * FINE
-    worn = 0.86 + 0.1 * cloudy(rng, 2.0)[top:bottom].clip(-2, 1)
-    canvas[top:bottom] = (1 - worn[..., None]) * canvas[top:bottom] + worn[..., None] * np.float32((60, 176, 206))
+    worn = (0.86 + 0.1 * cloudy(rng, 2.0)[top:bottom].clip(-2, 1))[..., None]
+    canvas[top:bottom] += worn * (np.asarray((60, 176, 206), np.float32) - canvas[top:bottom])
     shade = np.linspace(0.5, 1.0, 12 * FINE, dtype=np.float32)[:, None, None]
     canvas[(NEAR + 15) * FINE : (NEAR + 27) * FINE] *= shade
 
@@ -139,15 +140,16 @@ def _cabinet(canvas: Floats, rng: np.random.Generator) -> None:
     for row in range(6 * FINE, 28 * FINE, 4 * FINE):
         canvas[row : row + 2 * FINE, 20 * FINE : 92 * FINE] *= 0.55
     y, x = np.mgrid[0 : 9 * FINE, 0 : WIDTH * FINE]
-    stripes = np.where(((x + y) // (11 * FINE) % 2)[..., None] == 0, np.float32((48, 178, 214)), np.float32(40))
+    stripes = np.where(((x + y) // (11 * FINE) % 2)[..., None] == 0, (48, 178, 214), (40, 40, 40))
     canvas[foot - 9 * FINE : foot] = stripes * (1 + 0.06 * cloudy(rng, 3.0)[: 9 * FINE])[..., None]
     for x, colour in ((282, (70, 70, 190)), (300, (110, 220, 120)), (318, (70, 170, 200))):
         cv2.circle(canvas, (x * FINE, 14 * FINE), 5 * FINE, (46, 44, 42), -1, cv2.LINE_AA)
         cv2.circle(canvas, (x * FINE, 14 * FINE), 4 * FINE, colour, -1, cv2.LINE_AA)
 
 
-def _rail(canvas: Floats, rows: np.ndarray, top: int, bottom: int, rng: np.random.Generator) -> None:  # type: ignore[type-arg]
+def _rail(canvas: Floats, top: int, bottom: int, rng: np.random.Generator) -> None:
     """A side of the belt's frame: an aluminium profile with a slot and bolts."""
+    rows = (np.arange(HEIGHT * FINE) + 0.5) / FINE
     inside = (rows > top) & (rows < bottom)
     height = (rows[inside] - top) / (bottom - top)
     profile = 1.12 - 0.35 * height - 0.38 * (np.abs(height - 0.55) < 0.13)

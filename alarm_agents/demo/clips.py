@@ -50,7 +50,8 @@ def make_suites(folder: Path, worlds: Sequence[World], seed: int) -> list[Path]:
     found = []
     for world in worlds:
         clips = make_clips(folder, world, seed)
-        found.append(_suite(folder, world.name, world.name, clips.normal, clips.watched, labels_file(clips.watched)))
+        file, labelled = folder / f"{world.name}.yaml", labels_file(clips.watched)
+        found.append(_suite(file, world.name, clips.normal, clips.watched, labelled))
         if world is WORLDS["walkway"]:
             found.append(_cyclists_normal(folder, clips, seed))
     return found
@@ -61,20 +62,19 @@ def _cyclists_normal(folder: Path, clips: Clips, seed: int) -> Path:
     normal = folder / f"{WITH_CYCLISTS}-normal-seed{seed}.mp4"
     _make(normal, walkway.normal_with_cyclists(2 * seed))
     odd = [span for span in clips.implanted if span.kind != "cyclist"]
-    file = folder / f"{WITH_CYCLISTS}-watched-seed{seed}.csv"
-    write_labels(file, labels(odd, len(read_labels(labels_file(clips.watched)))))
+    labelled = folder / f"{WITH_CYCLISTS}-watched-seed{seed}.csv"
+    write_labels(labelled, labels(odd, len(read_labels(labels_file(clips.watched)))))
     scenario = folder / f"{WITH_CYCLISTS}.yaml"
     ready = read_yaml(library()["walkway"])
     assert isinstance(ready, dict)
     _write(scenario, {**ready, "name": WITH_CYCLISTS, "normal": DEFINITION})
-    return _suite(folder, "walkway_cyclists_normal", scenario.name, normal, clips.watched, file)
+    return _suite(folder / "walkway_cyclists_normal.yaml", scenario.name, normal, clips.watched, labelled)
 
 
-def _suite(folder: Path, name: str, scenario: str, normal: Path, watched: Path, labelled: Path) -> Path:
-    file = folder / f"{name}.yaml"
+def _suite(file: Path, scenario: str, normal: Path, watched: Path, labelled: Path) -> Path:
     document = {
         "version": 1,
-        "name": name,
+        "name": file.stem,
         "scenario": scenario,
         "references": {"sources": [normal.name]},
         "cases": [{"source": watched.name, "labels": labelled.name}],

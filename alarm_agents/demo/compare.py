@@ -67,7 +67,7 @@ def names_cause(span: Span, fact: Fact, time: float) -> bool:
 
 
 def _told(cases: Sequence[Case]) -> Iterator[tuple[Fact, float]]:
-    """The facts that explain the anomalous cases, with the time that they are of: their own or their window's middle."""
+    """The facts of the anomalous cases, with the time that they are of: their own, or the middle of their window."""
     for case in cases:
         if case.label is Label.ANOMALOUS:
             middle = (case.window.start + case.window.end) / 2

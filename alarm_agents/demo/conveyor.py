@@ -12,7 +12,7 @@ import numpy as np
 
 from alarm_agents.demo import belt
 from alarm_agents.demo.parts import SIDE, Damage, Flange, lay
-from alarm_agents.demo.scene import FPS, WIDTH, Image, Scene, Span, Stop, box, span
+from alarm_agents.demo.scene import FPS, NEVER, WIDTH, Image, Scene, Span, Stop, box, span
 from alarm_agents.types import Box
 
 NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 86.0
@@ -37,7 +37,7 @@ class Plan:
         return STARTS - number * SPACING + SPEED * self.jam.going(time)
 
 
-NOTHING = Plan({}, Stop())
+NOTHING = Plan({}, NEVER)
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,19 @@ class Belt:
 
     def flanges(self) -> list[Flange]:
         """All parts that lie on the strip; parts that are normal are the same with anomalies and without."""
-        found = []
-        for number in range(int((STARTS + self._length + STARTS) / SPACING) + 1):  # to as far left as part 0 is right
-            rng = np.random.default_rng([self.seed, 12, number])
-            along, across = rng.normal(0, 0.008, 2).clip(-0.016, 0.016)
-            angle, tone, way = rng.normal(0, 0.022), rng.normal(1, 0.045), rng.choice([-1, 1])
-            wrong = self.plan.parts.get(number)
-            if wrong == "rotated":
-                angle = way * math.radians(rng.uniform(*TURNED))
-            if wrong != "missing":
-                where = self._length + STARTS - number * SPACING + along, belt.BROAD / 2 + across
-                damage = DAMAGES[rng.integers(len(DAMAGES))] if wrong == "damaged" else None
-                found.append(Flange(*map(float, where), float(angle), float(tone), self.seed * 1000 + number, damage))
-        return found
+        last = int((STARTS + self._length + STARTS) / SPACING)  # to as far left of the picture as part 0 is right
+        return [self._flange(number) for number in range(last + 1) if self.plan.parts.get(number) != "missing"]
+
+    def _flange(self, number: int) -> Flange:
+        rng = np.random.default_rng([self.seed, 12, number])
+        along, across = (float(each) for each in rng.normal(0, 0.008, 2).clip(-0.016, 0.016))
+        angle, tone, way = float(rng.normal(0, 0.022)), float(rng.normal(1, 0.045)), int(rng.choice([-1, 1]))
+        wrong = self.plan.parts.get(number)
+        if wrong == "rotated":
+            angle = way * math.radians(rng.uniform(*TURNED))
+        damage = DAMAGES[rng.integers(len(DAMAGES))] if wrong == "damaged" else None
+        at = self._length + self.plan.along(number, 0.0) + along, belt.BROAD / 2 + across
+        return Flange(*at, angle, tone, (self.seed, number), damage)
 
 
 def normal(seed: int) -> Scene:

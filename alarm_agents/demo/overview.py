@@ -55,7 +55,7 @@ class Showing:
 def draw_overview(file: Path, showings: Sequence[Showing]) -> None:
     """Write the picture (PNG), for each world: key frames of the largest incidents and a normal moment, above p."""
     figure = Figure(figsize=(12, 5.4 * len(showings)), dpi=100, layout="constrained")
-    for part, showing in zip(np.atleast_1d(figure.subfigures(len(showings), 1)), showings, strict=True):
+    for part, showing in zip(figure.subfigures(len(showings), 1, squeeze=False)[:, 0], showings, strict=True):
         moments = key_moments(showing.cases, showing.incidents)
         grid = part.add_gridspec(2, max(1, len(moments)))
         for number, moment in enumerate(moments):

@@ -9,6 +9,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from alarm_agents.demo.belt import FINEST, MARGIN
 from alarm_agents.demo.scene import Colour, Floats, Image, cloudy
@@ -18,6 +19,7 @@ ROUNDED, BORE, BOSS, BOLT, BOLTS = 0.045, 0.055, 0.092, 0.0165, 0.102  # metres:
 PATCH = 0.62  # metres; room around a part for its shadow, however it is turned
 BITS = 4  # for parts of a pixel in OpenCV's coordinates
 STEEL: Colour = (158, 160, 161)
+EDGE: Colour = (62, 62, 64)  # of a plate, as seen from the near side
 
 Point = tuple[float, float]  # metres right of and below a part's middle, before it is turned
 Damage = Literal["corner", "crack", "filled"]
@@ -32,7 +34,7 @@ class Flange:
     angle: float
     """Radians."""
     tone: float
-    seed: int
+    seed: tuple[int, ...]
     """Of its grain, its stains and the shape of its damage."""
     damage: Damage | None = None
 
@@ -43,12 +45,12 @@ def lay(strip: Image, flange: Flange) -> None:
     left, top = round((flange.along + MARGIN) * FINEST - size / 2), round(flange.across * FINEST - size / 2)
     rows = slice(max(0, top), min(strip.shape[0], top + size))
     patch = slice(rows.start - top, rows.stop - top), slice(0, size)
-    rng = np.random.default_rng([flange.seed, 13])
+    rng = np.random.default_rng([*flange.seed, 13])
     solid = _solid(flange, size, rng)
     shadow = 1 - 0.6 * np.asarray(cv2.GaussianBlur(_moved(solid, 9, 11), (0, 0), 5), np.float32)
-    edge = np.maximum(_moved(solid, 0, 3), _moved(solid, 0, 6))  # of the plate's thickness, as seen from the near side
+    edge = np.maximum(_moved(solid, 0, 3), _moved(solid, 0, 6))  # of the plate's thickness
     under = strip[rows, left : left + size].astype(np.float32) * shadow[patch][..., None]
-    under = _laid(under, edge[patch], np.float32((62, 62, 64)) * flange.tone)
+    under = _laid(under, edge[patch], np.asarray(EDGE, np.float32))
     face = _face(flange, solid, rng)[patch]
     strip[rows, left : left + size] = _laid(under, solid[patch], face).clip(0, 255).astype(np.uint8)
 
@@ -67,7 +69,7 @@ def _solid(flange: Flange, size: int, rng: np.random.Generator) -> Floats:
         cv2.fillPoly(mask, [_points(_broken(rng), flange.angle, size)], 0, cv2.LINE_AA, BITS)
     elif flange.damage == "crack":
         cv2.fillPoly(mask, [_points(_crack(rng), flange.angle, size)], 0, cv2.LINE_AA, BITS)
-    return mask.astype(np.float32) / 255
+    return np.asarray(mask / 255, np.float32)
 
 
 def _face(flange: Flange, solid: Floats, rng: np.random.Generator) -> Floats:
@@ -121,17 +123,15 @@ def _broken(rng: np.random.Generator) -> list[Point]:
 def _crack(rng: np.random.Generator) -> list[Point]:
     """A gaping crack from the bore to one of the plate's sides, ever wider outwards."""
     angle, reach = rng.choice([0.5, 1.0, 1.5]) * math.pi + rng.normal(0, 0.15), SIDE * 0.62
-    ways = np.linspace(0.9 * BORE, reach, 9)
-    bends = rng.normal(0, 0.011, 9)
-    wide = np.linspace(0.01, 0.034, 9)
-    line = [(way, bend + side * half) for side in (1, -1) for way, bend, half in list(zip(ways, bends, wide))[::side]]
+    ways, bends, wide = np.linspace(0.9 * BORE, reach, 9), rng.normal(0, 0.011, 9), np.linspace(0.01, 0.034, 9)
+    one, other = np.stack([ways, bends + wide], 1), np.stack([ways, bends - wide], 1)[::-1]
     cos, sin = math.cos(angle), math.sin(angle)
-    return [(x * cos - y * sin, x * sin + y * cos) for x, y in line]
+    return [(x * cos - y * sin, x * sin + y * cos) for x, y in (*one, *other)]
 
 
-def _points(points: Sequence[Point], angle: float, size: int) -> Image:
+def _points(points: Sequence[Point], angle: float, size: int) -> NDArray[np.int32]:
     """Pixels of a patch, in OpenCV's fixed point, of points of a part that is turned by `angle`."""
     metres = np.asarray(points, float)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     pixels = (metres @ turn.T) * FINEST + (size - 1) / 2
-    return np.rint(pixels * (1 << BITS)).astype(np.int32)  # type: ignore[return-value]
+    return np.asarray(np.rint(pixels * (1 << BITS)), np.int32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from alarm_agents.demo import place
 from alarm_agents.demo.figures import RUN, WALK, Looks, Pen, Pose, cyclist, holdall, person
 from alarm_agents.demo.place import Spot
-from alarm_agents.demo.scene import WIDTH, Colour, Image, Stop, box, mixed
+from alarm_agents.demo.scene import NEVER, WIDTH, Colour, Image, Stop, box, mixed
 from alarm_agents.types import Box
 
 WALKING, SPREAD = 1.35, 0.13  # metres a second; and the standard deviation of its log from one person to the next
@@ -67,7 +67,7 @@ class Actor:
     slant: float = 0.0  # radians by which the way leads towards the camera
     sway: float = 0.0  # share by which the speed comes and goes
     rhythm: float = 0.0  # radians; where in that it begins
-    stop: Stop = Stop()
+    stop: Stop = NEVER
     bag: Carried | None = None
 
     @property
@@ -148,7 +148,7 @@ def arrivals(rng: np.random.Generator, enters: float) -> list[Actor]:
     return [first, _companion(rng, first)] if rng.random() < TOGETHER else [first]
 
 
-def passer(kind: Kind, looks: Looks, start: float, row: float, ahead: int, speed: float) -> Actor:
+def passer(kind: Kind, looks: Looks, start: float, *, row: float, ahead: int, speed: float) -> Actor:
     """Somebody who is at the picture's edge at `start`, with the feet in that row of the picture."""
     depth = place.depth_of(row)
     return Actor(kind, looks, start - EDGE * depth / place.FOCAL / speed, depth, ahead, speed)
@@ -184,7 +184,7 @@ def _walker(rng: np.random.Generator, enters: float) -> Actor:
     ahead = 1 if rng.random() < 0.5 else -1
     slant, sway, rhythm = rng.normal(0, 0.03), rng.uniform(0.02, 0.08), rng.uniform(0, 2 * math.pi)
     after, seconds, stands = rng.uniform(3, 9), rng.uniform(*STANDS), rng.random() < STANDING
-    stop = Stop(float(enters + after), float(seconds)) if stands else Stop()
+    stop = Stop(float(enters + after), float(seconds)) if stands else NEVER
     bag = Carried(bag_colour(rng)) if rng.random() < CARRYING else None
     return Actor("walker", looks(rng), enters, depth, ahead, speed, float(slant), float(sway), float(rhythm), stop, bag)
 
@@ -193,9 +193,8 @@ def _companion(rng: np.random.Generator, first: Actor) -> Actor:
     """Somebody who walks beside another, at the same pace but with other steps, and stops where the other does."""
     row = float(np.clip(place.project(0, first.depth).row + 10, place.WALK_FAR, place.WALK_NEAR))
     late, rhythm = float(rng.uniform(0.1, 0.5)), float(rng.uniform(0, 2 * math.pi))
-    way = {"slant": first.slant, "sway": first.sway, "rhythm": rhythm}
     depth, enters = place.depth_of(row), first.enters + late
-    return Actor("walker", looks(rng), enters, depth, first.ahead, first.speed, **way, stop=first.stop)
+    return replace(first, looks=looks(rng), enters=enters, depth=depth, rhythm=rhythm, bag=None)
 
 
 def _one(rng: np.random.Generator, colours: Sequence[Colour]) -> Colour:

@@ -82,6 +82,9 @@ class Stop:
         return 1 - slowed + min(max(0.0, (time - self.end) / self.ease), 1.0)
 
 
+NEVER = Stop()
+
+
 def span(kind: str, seconds: float, box_at: Callable[[float], Box | None]) -> Span | None:
     """The stretch of a clip in which `box_at` says where something is (None: not to be seen); None for no frame."""
     boxes = [(index, box) for index in range(round(seconds * FPS)) if (box := box_at(index / FPS)) is not None]

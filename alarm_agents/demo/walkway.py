@@ -11,7 +11,7 @@ import numpy as np
 
 from alarm_agents.demo import place
 from alarm_agents.demo.figures import shadow
-from alarm_agents.demo.people import Kind, LeftBag, arrivals, around, bag_colour, handler, looks, passer
+from alarm_agents.demo.people import Kind, LeftBag, around, arrivals, bag_colour, handler, looks, passer
 from alarm_agents.demo.place import Spot
 from alarm_agents.demo.scene import Image, Scene, Span, span
 from alarm_agents.types import Box
@@ -58,8 +58,8 @@ def normal(seed: int) -> Scene:
 def normal_with_cyclists(seed: int) -> Scene:
     """The same normal life, in a place where cyclists are part of it: both ways, near and far, slow and fast."""
     rng, found, time = np.random.default_rng([seed, 6]), [], 1.0
-    while (time := time + rng.uniform(4.0, 8.0)) < NORMAL_SECONDS - 2:
-        found.append(_passing("cyclist", rng, time, rng.uniform(120, 210), NORMAL_CYCLISTS, NORMAL_SECONDS))
+    while (time := time + rng.uniform(4.0, 8.0)) < NORMAL_SECONDS:
+        found.append(_passing("cyclist", rng, time, rng.uniform(120, 210), NORMAL_CYCLISTS))
     return _scene(NORMAL_SECONDS, seed, found, implanted=False)
 
 
@@ -81,9 +81,9 @@ def plan(seed: int) -> list[Event]:
         if kind == "bag":
             event = _left_behind(rng, time)
         elif kind == "runner":
-            event = _passing("runner", rng, time, next(rows), RUNNERS, WATCHED_SECONDS)
+            event = _passing("runner", rng, time, next(rows), RUNNERS)
         else:
-            event = _passing("cyclist", rng, time, next(rows), CYCLISTS, WATCHED_SECONDS)
+            event = _passing("cyclist", rng, time, next(rows), CYCLISTS)
         found.append(event)
         time = event.span.end + APART
     return found
@@ -97,12 +97,11 @@ def walkers(seconds: float, seed: int) -> list[Figure]:
     return list(found)
 
 
-def _passing(
-    kind: Kind, rng: np.random.Generator, start: float, row: float, speeds: tuple[float, float], seconds: float
-) -> Event:
-    ahead = 1 if rng.random() < 0.5 else -1
-    actor = passer(kind, looks(rng), start, row, ahead, float(rng.uniform(*speeds)))
-    return Event((actor,), _found(kind, seconds, actor.box_at))
+def _passing(kind: Kind, rng: np.random.Generator, start: float, row: float, speeds: tuple[float, float]) -> Event:
+    """Somebody who is faster than walkers and enters at `start`, with the feet in that row of the picture."""
+    ahead, speed = 1 if rng.random() < 0.5 else -1, float(rng.uniform(*speeds))
+    actor = passer(kind, looks(rng), start, row=row, ahead=ahead, speed=speed)
+    return Event((actor,), _found(kind, actor.box_at))
 
 
 def _left_behind(rng: np.random.Generator, start: float) -> Event:
@@ -121,11 +120,11 @@ def _left_behind(rng: np.random.Generator, start: float) -> Event:
         left = bag.near(time) and abs(owner.across(time) - beside) > AWAY
         return around(spot, 0.35, 0.45) if left else None
 
-    return Event((owner, taker, bag), _found("bag", WATCHED_SECONDS, box_at))
+    return Event((owner, taker, bag), _found("bag", box_at))
 
 
-def _found(kind: str, seconds: float, box_at: Callable[[float], Box | None]) -> Span:
-    seen = span(kind, seconds, box_at)
+def _found(kind: str, box_at: Callable[[float], Box | None]) -> Span:
+    seen = span(kind, WATCHED_SECONDS, box_at)
     assert seen is not None, "what is planned lies within the clip"
     return seen
 
