@@ -12,13 +12,12 @@ import numpy as np
 
 from alarm_agents.demo import belt
 from alarm_agents.demo.parts import SIDE, Damage, Flange, lay
-from alarm_agents.demo.scene import FPS, NEVER, WIDTH, Image, Scene, Span, Stop, box, span
+from alarm_agents.demo.scene import APART, FIRST, FPS, NEVER, WIDTH, Image, Scene, Span, Stop, box, span
 from alarm_agents.types import Box
 
 NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 86.0
 SPEED = 0.27  # metres a second
 SPACING = 0.54  # metres from part to part
-FIRST, APART = 5.0, 14.0  # seconds to the first anomaly, and from one to the next: more than what merges incidents
 JAM_SECONDS, JAM_EASE = (5.0, 6.0), 0.3
 TURNED = (25.0, 45.0)  # degrees
 DAMAGES: tuple[Damage, ...] = ("corner", "crack", "filled")

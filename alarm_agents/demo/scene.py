@@ -19,6 +19,7 @@ Colour = tuple[float, float, float]
 
 WIDTH, HEIGHT = 360, 240
 FPS = 10
+FIRST, APART = 5.0, 14.0  # seconds to the first anomaly, and from one to the next: more than what merges incidents
 FINE = 2  # scenes are drawn at this multiple of the picture's size, so that things move by parts of pixels
 
 

@@ -13,7 +13,7 @@ from alarm_agents.demo import place
 from alarm_agents.demo.figures import shadow
 from alarm_agents.demo.people import Kind, LeftBag, around, arrivals, bag_colour, handler, looks, passer
 from alarm_agents.demo.place import Spot
-from alarm_agents.demo.scene import Image, Scene, Span, span
+from alarm_agents.demo.scene import APART, FIRST, Image, Scene, Span, span
 from alarm_agents.types import Box
 
 NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 88.0
@@ -21,7 +21,6 @@ GAP = 2.0  # seconds from one arrival to the next, on average
 BEFORE = 30.0  # seconds before the clip from which people have been coming
 CYCLISTS, RUNNERS = (3.2, 3.8), (4.8, 5.4)  # metres a second; people walk at 1.35
 NORMAL_CYCLISTS = (3.0, 3.9)  # metres a second, where cyclists are part of normal life
-FIRST, APART = 5.0, 14.0  # seconds to the first anomaly, and from one to the next: more than what merges incidents
 LEFT_SECONDS, AWAY = (14.0, 18.0), 2.0  # how long the bag stands; metres to its owner from which it is left behind
 
 
