@@ -10,7 +10,7 @@ import pytest
 
 from alarm_agents.demo import belt, conveyor
 from alarm_agents.demo.conveyor import DAMAGES, NOTHING, SPACING, WATCHED_SECONDS, Belt, Plan, plan
-from alarm_agents.demo.parts import SIDE, Flange, lay
+from alarm_agents.demo.parts import SIDE, Damage, Flange, lay
 from alarm_agents.demo.scene import FPS, HEIGHT, WIDTH, Image, Span
 
 SEED = 3
@@ -58,7 +58,7 @@ def test_only_what_should_be_wrong_is_and_it_is_not_subtle(seed: int) -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_changes_what_a_part_looks_like(damage: conveyor.Damage) -> None:
+def test_damage_changes_what_a_part_looks_like(damage: Damage) -> None:
     painted = []
     for how in (None, damage):
         strip = np.full((round(belt.BROAD * belt.FINEST), 1800, 3), 80, np.uint8)
