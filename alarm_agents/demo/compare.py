@@ -28,7 +28,7 @@ class Found:
     incidents: tuple[Incident, ...]
     """Those that overlap it; none means that it was missed."""
     facts: int
-    """How many facts were told while it was to be seen."""
+    """How many facts that verdicts rest on were told while it was to be seen."""
     right: int
     """How many of these name its cause: they speak of what is wrong with it, and of where it is."""
 
@@ -67,11 +67,11 @@ def names_cause(span: Span, fact: Fact, time: float) -> bool:
 
 
 def _told(cases: Sequence[Case]) -> Iterator[tuple[Fact, float]]:
-    """The facts of the anomalous cases, with the time that they are of: their own, or the middle of their window."""
+    """What anomalous cases rest on, with the time that it is of: the fact's own, or the middle of the window."""
     for case in cases:
         if case.label is Label.ANOMALOUS:
             middle = (case.window.start + case.window.end) / 2
-            for fact in (fact for perception in case.perceptions for fact in perception.facts):
+            for fact in case.notable:
                 yield fact, fact.time if fact.time is not None else middle
 
 

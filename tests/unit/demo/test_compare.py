@@ -10,7 +10,7 @@ from alarm_agents.demo.compare import CAUSES, compare, false_cases
 from alarm_agents.demo.scene import Span
 from alarm_agents.demo.worlds import WORLDS
 from alarm_agents.types import Box, Case, Fact, Incident, Label
-from support.records import fact, perception, resolved, window
+from support.records import fact, perception, resolved, verdict, window
 
 LEFT: Box = (0.0, 0.4, 0.2, 0.6)
 RIGHT: Box = (0.8, 0.4, 1.0, 0.6)
@@ -21,6 +21,7 @@ BAG = Span("bag", 20.0, 20.2, (LEFT, LEFT))
 def case(start: float, *facts: Fact, label: Label = Label.ANOMALOUS) -> Case:
     seen = perception("experts").model_copy(update={"facts": facts})
     told: dict[str, Any] = {"window": window(start), "label": label, "perceptions": (seen,)}
+    told["verdicts"] = (verdict(0.9, beyond=("motion.ratio",)),)
     return resolved(f"case-{start}", "").model_copy(update=told)
 
 
@@ -30,7 +31,7 @@ def incident(start: float, end: float) -> Incident:
 
 
 def fast(**values: Any) -> Fact:
-    return fact("it is fast", attribute="speed ratio", **values)
+    return fact("it is fast", **{"attribute": "speed ratio", "measure": "motion.ratio", **values})
 
 
 def test_an_anomaly_is_found_by_the_incidents_that_overlap_it_and_others_are_false() -> None:
@@ -49,12 +50,17 @@ def test_an_anomaly_is_found_by_the_incidents_that_overlap_it_and_others_are_fal
         (fast(time=2.3, region=RIGHT), 1),
         (fast(time=2.1), 1),
         (fast(region=RIGHT), 1),  # of the window's middle
-        (fact("it stays", attribute="stays", time=2.1, region=LEFT), 0),
+        (fact("it stays", attribute="stays", measure="motion.ratio", time=2.1, region=LEFT), 0),
     ],
 )
 def test_a_fact_names_the_cause_by_its_attribute_and_its_place(told: Fact, right: int) -> None:
     (runner,), _ = compare([RUNNER], [incident(2.0, 2.4)], [case(2.0, told)])
     assert (runner.facts, runner.right, runner.named) == (1, right, bool(right))
+
+
+def test_facts_that_no_verdict_rests_on_do_not_count() -> None:
+    (runner,), _ = compare([RUNNER], [], [case(2.0, fast(time=2.1, measure="motion.speed"))])
+    assert runner.facts == 0
 
 
 def test_only_facts_of_anomalous_cases_while_it_is_to_be_seen_count() -> None:
