@@ -11,7 +11,7 @@ LINT := .venv-lint
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/' | expand -t 14
 
-demo: .venv/.installed  ## watch a generated clip: learn normal, find what is not, say why
+demo: .venv/.installed  ## watch generated clips: learn normal, find what is not, say why
 	.venv/bin/alarm demo
 
 test: .venv/.installed  ## run all tests; those on real data are skipped without ../shared/data

@@ -22,7 +22,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from alarm_agents.demo.story import make_clips
+from alarm_agents.demo.clips import make_clips
+from alarm_agents.demo.worlds import WORLDS
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.monitor.stage import Stage
 from alarm_agents.monitor.teach import open_media
@@ -124,7 +125,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = chosen.source or make_clips(folder / "clips", 0).watched
+        source = chosen.source or make_clips(folder / "clips", WORLDS["walkway"], 0).watched
         # Wide enough for a log; a table that is cut off is no result.
         Console(width=110, file=sys.stdout).print(measure(source, folder, chosen.repeat))
 

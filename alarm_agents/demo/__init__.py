@@ -1,1 +1,1 @@
-"""The demo's own world: a rendered walkway where what is odd, and when, is known exactly."""
+"""The demo's own worlds: a rendered walkway and a conveyor where what is odd, and when, is known exactly."""

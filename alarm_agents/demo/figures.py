@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from alarm_agents.demo.place import FINE, Colour, Image, Spot
+from alarm_agents.demo.place import Spot
+from alarm_agents.demo.scene import FINE, Colour, Image, mixed
 
 Point = tuple[float, float]  # metres ahead of the foot point, metres above it
 PART = 3  # bits for parts of a pixel in OpenCV's coordinates
-STRIDE_WALK, STRIDE_RUN = 0.83, 1.45  # metres that two steps cover, in body heights
+STRIDE_WALK, STRIDE_RUN = 0.83, 1.8  # metres that two steps cover, in body heights
 LEG, FOREARM, ANKLE = 0.255, 0.17, 0.04  # body heights; thigh and shank are equally long
 WHEEL, CRANK, GEAR = 0.34, 0.17, 5.2  # metres; a turn of the pedals covers `GEAR`
 
@@ -41,6 +42,20 @@ class Gait:
     elbow: float
     lean: float
     bounce: float
+
+
+@dataclass(frozen=True)
+class Pose:
+    """What somebody on foot does besides going on."""
+
+    pace: float = 1.0
+    """Share of the gait that is left while slowing down; 0 stands, one hand raised as if with a phone."""
+    bent: float = 0.0
+    """How far bent down to the ground, from 0 to 1."""
+    bag: Colour | None = None
+    """The colour of the bag in the near hand."""
+    idle: float = 0.0
+    """Radians by which an elbow moves while standing."""
 
 
 WALK = Gait(STRIDE_WALK, 0.43, 0.75, 0.45, 0.3, 0.04, 0.0)
@@ -75,24 +90,39 @@ class Pen:
         return round(x * (1 << PART)), round(y * (1 << PART))
 
 
-def person(pen: Pen, looks: Looks, gait: Gait, gone: float) -> None:
+def person(pen: Pen, looks: Looks, gait: Gait, gone: float, pose: Pose) -> None:
     """Draw somebody on foot who has gone `gone` metres; the feet do not slide."""
     h = looks.height
+    far_arm = _posed(gait, pose)
+    near_arm = replace(far_arm, arm=0.2 * far_arm.arm, elbow=0.05) if pose.bag or pose.bent else far_arm
     phase = 2 * math.pi * gone / (gait.stride * h)
-    legs = [_leg(gait, phase + turn) for turn in (math.pi, 0.0)]
+    legs = [_leg(far_arm, phase + turn) for turn in (math.pi, 0.0)]
     hip = ANKLE - min(ankle[1] for _, ankle in legs) + gait.bounce * abs(math.sin(phase))
-    shoulder = (0.29 * math.sin(gait.lean), hip + 0.29 * math.cos(gait.lean))
-    far = _dark(looks.shirt, 0.72), _dark(looks.trousers, 0.72)
-    _draw_arm(pen, looks, gait, phase, shoulder, sleeve=far[0])
+    shoulder = (0.29 * math.sin(far_arm.lean), hip + 0.29 * math.cos(far_arm.lean))
+    far = mixed(looks.shirt, 0.72), mixed(looks.trousers, 0.72)
+    _draw_arm(pen, looks, _arm(far_arm, phase, shoulder), sleeve=far[0])
     _draw_leg(pen, h, hip, legs[0], far[1])
     _draw_leg(pen, h, hip, legs[1], looks.trousers)
     if looks.backpack:
-        pen.limb(
-            [_scaled((-0.1, hip + 0.1), h), _scaled((shoulder[0] - 0.11, shoulder[1] - 0.05), h)], 0.15, (60, 52, 46)
-        )
+        back = _scaled((-0.1, hip + 0.1), h), _scaled((shoulder[0] - 0.11, shoulder[1] - 0.05), h)
+        pen.limb(back, 0.15, (60, 52, 46))
     _draw_torso(pen, looks, (0.0, hip), shoulder)
-    _draw_head(pen, looks, shoulder, gait.lean)
-    _draw_arm(pen, looks, gait, phase + math.pi, shoulder, sleeve=_dark(looks.shirt, 0.88))
+    _draw_head(pen, looks, shoulder, far_arm.lean)
+    arm = _arm(near_arm, phase + math.pi, shoulder)
+    if pose.bag is not None:
+        holdall(pen, _scaled(arm[2], h), pose.bag)
+    _draw_arm(pen, looks, arm, sleeve=mixed(looks.shirt, 0.88))
+
+
+def holdall(pen: Pen, grip: Point, colour: Colour) -> None:
+    """Draw a travelling bag that hangs or stands below `grip`."""
+    x, y = grip
+    pen.limb(
+        [(x - 0.15, y - 0.16), (x - 0.08, y - 0.02), (x + 0.08, y - 0.02), (x + 0.15, y - 0.16)], 0.035, (40, 38, 36)
+    )
+    pen.limb([(x - 0.19, y - 0.27), (x + 0.19, y - 0.27)], 0.28, colour)
+    pen.limb([(x - 0.2, y - 0.19), (x + 0.2, y - 0.19)], 0.06, mixed(colour, 1.5))
+    pen.limb([(x - 0.2, y - 0.38), (x + 0.2, y - 0.38)], 0.05, mixed(colour, 0.6))
 
 
 def cyclist(pen: Pen, looks: Looks, gone: float) -> None:
@@ -101,7 +131,7 @@ def cyclist(pen: Pen, looks: Looks, gone: float) -> None:
     turn, pedals = gone / WHEEL, 2 * math.pi * gone / GEAR
     feet = [_around(crank, CRANK, pedals + half) for half in (math.pi, 0.0)]
     hip, shoulder = (-0.2, 1.0), (0.16, 1.47)
-    _draw_leg_on_pedal(pen, hip, feet[0], _dark(looks.trousers, 0.72))
+    _draw_leg_on_pedal(pen, hip, feet[0], mixed(looks.trousers, 0.72))
     for hub in (rear, front):
         for spoke in range(3):
             angle = turn + spoke * math.pi / 3
@@ -113,8 +143,8 @@ def cyclist(pen: Pen, looks: Looks, gone: float) -> None:
     pen.limb([(-0.34, 0.96), (-0.12, 0.96)], 0.07, (30, 30, 32))
     _draw_leg_on_pedal(pen, hip, feet[1], looks.trousers)
     pen.limb([hip, shoulder], 0.3, looks.shirt)
-    pen.limb([_between(hip, shoulder, 0.5), _between(hip, shoulder, 0.95)], 0.12, _dark(looks.shirt, 1.2))
-    pen.limb([shoulder, (0.3, 1.18), bar], 0.1, _dark(looks.shirt, 0.85))
+    pen.limb([_between(hip, shoulder, 0.5), _between(hip, shoulder, 0.95)], 0.12, mixed(looks.shirt, 1.2))
+    pen.limb([shoulder, (0.3, 1.18), bar], 0.1, mixed(looks.shirt, 0.85))
     head = (0.28, 1.66)
     pen.limb([shoulder, head], 0.1, looks.skin)
     pen.disc(head, 0.12, looks.skin, 0.85)
@@ -145,12 +175,25 @@ def _draw_leg(pen: Pen, h: float, hip: float, leg: tuple[Point, Point], colour: 
     pen.limb([_scaled(heel, h), _scaled(toe, h)], 0.04 * h, (38, 36, 40))
 
 
-def _draw_arm(pen: Pen, looks: Looks, gait: Gait, phase: float, shoulder: Point, *, sleeve: Colour) -> None:
-    h, upper = looks.height, gait.arm * math.sin(phase) - 0.05
+def _posed(gait: Gait, pose: Pose) -> Gait:
+    """The gait as the pose leaves it."""
+    pace, still = pose.pace, 1 - pose.pace
+    raised = gait.elbow + still * (1 - pose.bent) * (1.5 + pose.idle)
+    lean = gait.lean + 1.1 * pose.bent
+    return replace(gait, thigh=pace * gait.thigh, knee=pace * gait.knee, arm=pace * gait.arm, elbow=raised, lean=lean)
+
+
+def _arm(gait: Gait, phase: float, shoulder: Point) -> tuple[Point, Point, Point]:
+    """Its top, elbow and hand, in body heights."""
+    upper = gait.arm * math.sin(phase) - 0.05
     top = (shoulder[0], shoulder[1] - 0.03)
     elbow = (top[0] + 0.17 * math.sin(upper), top[1] - 0.17 * math.cos(upper))
     lower = upper + gait.elbow
-    hand = (elbow[0] + FOREARM * math.sin(lower), elbow[1] - FOREARM * math.cos(lower))
+    return top, elbow, (elbow[0] + FOREARM * math.sin(lower), elbow[1] - FOREARM * math.cos(lower))
+
+
+def _draw_arm(pen: Pen, looks: Looks, arm: tuple[Point, Point, Point], *, sleeve: Colour) -> None:
+    h, (top, elbow, hand) = looks.height, arm
     pen.limb([_scaled(elbow, h), _scaled(hand, h)], 0.045 * h, looks.skin)
     pen.limb([_scaled(top, h), _scaled(elbow, h)], 0.06 * h, sleeve)
 
@@ -159,7 +202,7 @@ def _draw_torso(pen: Pen, looks: Looks, hip: Point, shoulder: Point) -> None:
     h = looks.height
     low, high = _scaled((hip[0], hip[1] + 0.03), h), _scaled((shoulder[0], shoulder[1] - 0.05), h)
     pen.limb([low, high], 0.16 * h, looks.shirt)
-    pen.limb([_between(low, high, 0.3), _between(low, high, 0.9)], 0.06 * h, _dark(looks.shirt, 1.18))
+    pen.limb([_between(low, high, 0.3), _between(low, high, 0.9)], 0.06 * h, mixed(looks.shirt, 1.18))
     pen.limb([_scaled(hip, h), low], 0.13 * h, looks.trousers)
 
 
@@ -194,8 +237,3 @@ def _between(a: Point, b: Point, part: float) -> Point:
 
 def _scaled(point: Point, factor: float) -> Point:
     return point[0] * factor, point[1] * factor
-
-
-def _dark(colour: Colour, by: float) -> Colour:
-    b, g, r = (min(255.0, part * by) for part in colour)
-    return b, g, r

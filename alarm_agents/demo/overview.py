@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from alarm_agents.demo.render import Span
+from alarm_agents.demo.scene import Span
 from alarm_agents.sources.base import Source
 from alarm_agents.sources.picture import Picture
 from alarm_agents.types import Case, Fact, Incident, Label
@@ -42,16 +42,25 @@ class Moment:
         return self.case.label is Label.ANOMALOUS
 
 
-def draw_overview(
-    file: Path, source: Source[Picture], cases: Sequence[Case], incidents: Sequence[Incident], implanted: Sequence[Span]
-) -> None:
-    """Write the picture (PNG): key frames of the largest incidents and a normal moment, above p of every frame."""
-    moments = key_moments(cases, incidents)
-    figure = Figure(figsize=(12, 5.4), dpi=100, layout="constrained")
-    grid = figure.add_gridspec(2, max(1, len(moments)))
-    for number, moment in enumerate(moments):
-        _frame(figure.add_subplot(grid[0, number]), source, moment, "abcd"[number])
-    _timeline(figure.add_subplot(grid[1, :]), cases, incidents, implanted, moments)
+@dataclass(frozen=True)
+class Showing:
+    """All that is drawn of one world."""
+
+    source: Source[Picture]
+    cases: Sequence[Case]
+    incidents: Sequence[Incident]
+    implanted: Sequence[Span]
+
+
+def draw_overview(file: Path, showings: Sequence[Showing]) -> None:
+    """Write the picture (PNG), for each world: key frames of the largest incidents and a normal moment, above p."""
+    figure = Figure(figsize=(12, 5.4 * len(showings)), dpi=100, layout="constrained")
+    for part, showing in zip(figure.subfigures(len(showings), 1, squeeze=False)[:, 0], showings, strict=True):
+        moments = key_moments(showing.cases, showing.incidents)
+        grid = part.add_gridspec(2, max(1, len(moments)))
+        for number, moment in enumerate(moments):
+            _frame(part.add_subplot(grid[0, number]), showing.source, moment, "abcd"[number])
+        _timeline(part.add_subplot(grid[1, :]), showing, moments)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png")
     image = Image.open(drawn).convert("RGB")
@@ -137,22 +146,16 @@ def _box(axes: Axes, fact: Fact, width: int, height: int, colour: str) -> None:
         axes.text(*corner, f"{_size(fact):.1f}x", fontsize=8, color="white", va="bottom", bbox=style)
 
 
-def _timeline(
-    axes: Axes,
-    cases: Sequence[Case],
-    incidents: Sequence[Incident],
-    implanted: Sequence[Span],
-    moments: Sequence[Moment],
-) -> None:
-    times = [time for case in cases for time in case.window.times]
-    scores = [p for case in cases for p in case.frame_scores or (_score(case),) * len(case.window.times)]
-    for place, span in enumerate(implanted):
+def _timeline(axes: Axes, showing: Showing, moments: Sequence[Moment]) -> None:
+    times = [time for case in showing.cases for time in case.window.times]
+    scores = [p for case in showing.cases for p in case.frame_scores or (_score(case),) * len(case.window.times)]
+    for place, span in enumerate(showing.implanted):
         label = "implanted" if place == 0 else None
         axes.axvspan(span.start, span.end, color=IMPLANTED, alpha=0.35, linewidth=0, label=label)
         axes.text((span.start + span.end) / 2, 1.01, span.kind, ha="center", va="bottom", fontsize=9, color=INK)
     axes.plot(times, scores, color=LINE, linewidth=1.6, label="p of each frame")
     axes.axhline(THRESHOLD, color=INK, linewidth=0.9, linestyle="--", label="limit that the references set")
-    for place, incident in enumerate(incidents):
+    for place, incident in enumerate(showing.incidents):
         label = "incident" if place == 0 else None
         axes.plot(
             [incident.start, incident.end], [-0.06, -0.06], color=ALARM, linewidth=6, solid_capstyle="butt", label=label

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-Floats = NDArray[np.float32]
-Colour = tuple[float, float, float]
+from alarm_agents.demo.scene import FINE, HEIGHT, WIDTH, Colour, Floats, Image, cloudy
 
-WIDTH, HEIGHT = 360, 240
-FINE = 2  # pictures are drawn at this multiple of their size and scaled down, so that things move by parts of pixels
 HORIZON = -25.0  # row of the horizon; it lies above the picture: the camera looks down
 CAMERA = 8.5  # metres above the ground
 FOCAL = 420.0  # pixels
@@ -49,6 +45,35 @@ def project(across: float, depth: float) -> Spot:
     return Spot(WIDTH / 2 + across * scale, HORIZON + CAMERA * scale, scale)
 
 
+def spot_at(x: float, row: float) -> Spot:
+    """The point of the ground that is seen at a pixel."""
+    return Spot(x, row, FOCAL / depth_of(row))
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """Something fixed that hides who passes behind it; its foot is at `row`."""
+
+    row: float
+    top: int
+    left: int
+    pixels: Image
+    mask: Image
+    """255 where it is, 0 where one sees past it."""
+
+    def paste(self, canvas: Image) -> None:
+        """Put it where it stands."""
+        h, w = self.mask.shape
+        part = canvas[self.top : self.top + h, self.left : self.left + w]
+        cv2.copyTo(self.pixels, self.mask, part)
+
+
+@cache
+def cut_outs() -> tuple[CutOut, ...]:
+    """The fixed things that hide people, far ones first."""
+    return _cut_out(LAMP.row, _lamp_post), _cut_out(PLANTER.row, _planter)
+
+
 @cache
 def backdrop() -> Image:
     """All that never moves and hides nobody, at `FINE` times the size (read-only)."""
@@ -59,15 +84,15 @@ def backdrop() -> Image:
     across: Floats = ((columns[None, :] - WIDTH / 2) * depth / FOCAL).astype(np.float32)
     canvas = np.empty((len(rows), len(columns), 3), np.float32)
     canvas[:] = GRASS
-    canvas *= (1 + 0.16 * _cloudy(rng, 2.0) + 0.12 * _cloudy(rng, 24.0))[..., None]
+    canvas *= (1 + 0.16 * cloudy(rng, 2.0) + 0.12 * cloudy(rng, 24.0))[..., None]
     paved = (rows > 80) & (rows < 230)
     canvas[paved] = _paving(rng, across, depth)[paved]
     for top, bottom in ((80, 83), (228, 233)):
         kerb = (rows > top) & (rows < bottom)
-        canvas[kerb] = np.asarray(KERB, np.float32) * (1 + 0.05 * _cloudy(rng, 3.0)[kerb])[..., None]
+        canvas[kerb] = np.asarray(KERB, np.float32) * (1 + 0.05 * cloudy(rng, 3.0)[kerb])[..., None]
     _wall(canvas, rng)
     _hedge(canvas, rng)
-    shade = cv2.GaussianBlur((_cloudy(rng, 34.0) > 0.8).astype(np.float32), (0, 0), 3.0 * FINE)  # of trees
+    shade = cv2.GaussianBlur((cloudy(rng, 34.0) > 0.8).astype(np.float32), (0, 0), 3.0 * FINE)  # of trees
     canvas[rows > 52] *= (1 - 0.24 * np.asarray(shade, np.float32)[rows > 52])[..., None]
     canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), 0.8), np.float32)
     found = np.clip(canvas, 0, 255).astype(np.uint8)
@@ -76,8 +101,16 @@ def backdrop() -> Image:
     return found
 
 
-def lamp_post(canvas: Image) -> None:
-    """Draw the lamp post, which hides who walks behind it; its foot is at `LAMP`."""
+def _cut_out(row: float, draw: Callable[[Image], None]) -> CutOut:
+    """What `draw` draws, once and for all: drawing it anew for each picture would take longer than the people."""
+    canvas = backdrop().copy()
+    draw(canvas)
+    mask = (canvas != backdrop()).any(axis=2).astype(np.uint8) * 255
+    x, y, w, h = cv2.boundingRect(mask)
+    return CutOut(row, y, x, canvas[y : y + h, x : x + w].copy(), mask[y : y + h, x : x + w].copy())
+
+
+def _lamp_post(canvas: Image) -> None:
     x, foot, metre = LAMP.x * FINE, LAMP.row * FINE, LAMP.scale * FINE
     top = foot - 4.6 * metre
     cv2.ellipse(canvas, _px(x, foot), (round(0.22 * metre), round(0.08 * metre)), 0, 0, 360, (52, 56, 58), -1)
@@ -88,8 +121,7 @@ def lamp_post(canvas: Image) -> None:
     cv2.ellipse(canvas, lamp, (round(0.25 * metre), round(0.1 * metre)), -6, 0, 360, (205, 226, 232), -1, cv2.LINE_AA)
 
 
-def planter(canvas: Image) -> None:
-    """Draw the planter in front, which hides the legs of who walks behind it; its foot is at `PLANTER`."""
+def _planter(canvas: Image) -> None:
     rng = np.random.default_rng(SEED + 1)
     x, foot, metre = PLANTER.x * FINE, PLANTER.row * FINE, PLANTER.scale * FINE
     for _ in range(90):
@@ -113,13 +145,6 @@ def _px(x: float, y: float) -> tuple[int, int]:
     return round(x), round(y)
 
 
-def _cloudy(rng: np.random.Generator, grain: float) -> Floats:
-    """Smooth noise (h, w) of deviation one; `grain` is the size of its blobs in pixels of the picture."""
-    noise = rng.standard_normal((HEIGHT * FINE, WIDTH * FINE)).astype(np.float32)
-    smooth = np.asarray(cv2.GaussianBlur(noise, (0, 0), grain * FINE / 2), np.float32)
-    return np.asarray(smooth / smooth.std(), np.float32)
-
-
 def _paving(rng: np.random.Generator, across: Floats, depth: Floats) -> Floats:
     """Slabs that differ a little in tone, with joints that keep to the ground's perspective; (h, w, 3)."""
     tones = rng.normal(1.0, 0.07, (64, 64)).astype(np.float32)
@@ -127,7 +152,7 @@ def _paving(rng: np.random.Generator, across: Floats, depth: Floats) -> Floats:
     tone = tones[row % 64, column % 64]
     wide = 0.03 + depth * 0.0012  # a joint is never thinner than the grain of the picture
     joints = np.minimum(_to_edge(across), _to_edge(depth)) < wide / 2
-    tone = tone * np.where(joints, 0.8, 1.0) * (1 + 0.05 * _cloudy(rng, 1.5) + 0.05 * _cloudy(rng, 30.0))
+    tone = tone * np.where(joints, 0.8, 1.0) * (1 + 0.05 * cloudy(rng, 1.5) + 0.05 * cloudy(rng, 30.0))
     return np.asarray(tone[..., None] * np.asarray(PAVING, np.float32), np.float32)
 
 
@@ -138,7 +163,7 @@ def _to_edge(metres: Floats) -> Floats:
 
 def _wall(canvas: Floats, rng: np.random.Generator) -> None:
     foot, metre = 40 * FINE, project(0, depth_of(40)).scale * FINE
-    bricks = 1 + 0.07 * _cloudy(rng, 1.2)[:foot] + 0.05 * _cloudy(rng, 20.0)[:foot]
+    bricks = 1 + 0.07 * cloudy(rng, 1.2)[:foot] + 0.05 * cloudy(rng, 20.0)[:foot]
     canvas[:foot] = np.asarray(WALL, np.float32) * bricks[..., None]
     canvas[foot - round(0.6 * metre) : foot] *= 0.8
     for left in np.arange(0.6 * metre, WIDTH * FINE, 3.1 * metre):
@@ -154,8 +179,8 @@ def _wall(canvas: Floats, rng: np.random.Generator) -> None:
 
 def _hedge(canvas: Floats, rng: np.random.Generator) -> None:
     columns = np.arange(WIDTH * FINE)
-    edge = 33 * FINE + 2.5 * FINE * _cloudy(rng, 10.0)[0]
-    leaves = np.asarray(HEDGE, np.float32) * (1 + 0.3 * _cloudy(rng, 1.6) + 0.15 * _cloudy(rng, 6.0))[..., None]
+    edge = 33 * FINE + 2.5 * FINE * cloudy(rng, 10.0)[0]
+    leaves = np.asarray(HEDGE, np.float32) * (1 + 0.3 * cloudy(rng, 1.6) + 0.15 * cloudy(rng, 6.0))[..., None]
     for row in range(26 * FINE, 52 * FINE):
         green = columns[row > edge]
         canvas[row, green] = leaves[row, green]

@@ -21,7 +21,7 @@ VERBS = [
     *(["traces", verb] for verb in ("list", "show")),
     *(["models", "list"], ["tools", "list"], ["tools", "run"]),
 ]
-WITH_EXAMPLE = {"init", "induce", "watch", "test", "resolve", "add", "new", "show", "run"}
+WITH_EXAMPLE = {"demo", "init", "induce", "watch", "test", "resolve", "add", "new", "show", "run"}
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_graphs_are_started_checked_and_drawn(alarm: Alarm) -> None:
         assert ("note_speed" in drawn) == name.endswith(".py")
         alarm("graph", "show", name, "--png", "drawn.png")
         assert (alarm.folder / "drawn.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    for name in ("walkway", "generic", "smart_home"):
+    for name in ("walkway", "conveyor", "generic", "smart_home"):
         assert name in alarm("graph", "list", "--json").document
         assert "valid" in alarm("graph", "validate", name).out
     assert "in a folder" in alarm("graph", "new", "none/mine.yaml", code=2).err or not (alarm.folder / "none").exists()
