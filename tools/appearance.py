@@ -24,6 +24,7 @@ DEPTH = BINS + 3
 MOST = 12  # things looked at in a frame, the largest
 EVERY = 2  # frames from one look to the next: looks change less than places do
 STUDIED = 150  # frames a run that are learned from at most
+ALIKE = 0.02  # distance of descriptors under which parts look the same
 LEAST = 0.5  # times usual; see geometry
 FLAT = 10.0  # grey levels; added to a cut-out's contrast, so that noise on flat things is not taken for edges
 
@@ -49,7 +50,7 @@ class Appearance:
         groups = []
         for run in references:
             groups.append(_looks([(p, _worth(ground.things(p))) for p in thinned(run, STUDIED)]))
-        self._bank = Bank.learn(groups)
+        self._bank = Bank.learn(groups, ALIKE)
 
     def begin(self) -> None:
         """Forget what was seen so far: a new stream starts."""

@@ -19,6 +19,7 @@ from alarm_agents.tools.scene import Ground, References, Scene, Thing, gray, las
 from alarm_agents.types import Fact
 
 LEAST = 0.5  # times usual; less is not worth telling apart, and small numbers would make the spread look large
+ALIKE = 0.05  # distance in logs of height, width and filled share under which outlines are the same
 EMPTY = 0.001  # share of the picture; floor of what is usually covered
 
 
@@ -42,7 +43,7 @@ class Geometry:
             return
         self._ground = ground = self._scene.learn(references)
         groups = [[_outline(t) for picture in run for t in ground.things(picture) if t.counts] for run in references]
-        self._bank = Bank.learn([np.array(group, np.float32).reshape(-1, 1, 3) for group in groups])
+        self._bank = Bank.learn([np.array(group, np.float32).reshape(-1, 1, 3) for group in groups], ALIKE)
         self._covered = float(np.median([ground.foreground(picture).mean() for run in references for picture in run]))
 
     def begin(self) -> None:

@@ -17,7 +17,6 @@ from alarm_agents.tools.scene import thinned
 Descriptors = NDArray[np.float32]
 KEPT = 400  # descriptors kept of the references
 ENOUGH = 12  # descriptors, in two groups at least, for their distances to mean anything
-ALIKE = 1e-3  # floor of a usual distance, for references that are all the same
 
 
 class Bank:
@@ -27,10 +26,11 @@ class Bank:
         self._samples, self._usual, self._scale = samples, usual, scale
 
     @classmethod
-    def learn(cls, groups: Sequence[Descriptors]) -> Bank | None:
+    def learn(cls, groups: Sequence[Descriptors], alike: float) -> Bank | None:
         """The bank of descriptors in groups (runs of frames, which hold the same things); None from too few.
 
-        What is usual is measured across groups: within one, each thing is its own twin from one frame to the next.
+        What is usual is measured across groups: within one, each thing is its own twin from one frame to the next. It
+        is `alike` at least, the distance under which descriptors mean the same.
         """
         groups = [group for group in groups if len(group)]
         owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
@@ -39,7 +39,7 @@ class Bank:
         kept = np.array(thinned(range(len(owner)), KEPT))
         samples, owner = np.concatenate(groups).astype(np.float32)[kept], owner[kept]
         nearest = _nearest(samples, samples, owner[:, None] == owner[None, :])
-        usual = np.maximum(np.median(nearest, axis=0), ALIKE)
+        usual = np.maximum(np.median(nearest, axis=0), alike)
         return cls(samples, usual, float(np.median((nearest / usual).max(axis=1))))
 
     def unlike(self, descriptors: Descriptors) -> NDArray[np.float64]:

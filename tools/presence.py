@@ -7,7 +7,6 @@ left behind, somebody who loiters, a belt that stands still; and a gap where thi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -16,17 +15,15 @@ from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
+from alarm_agents.tools.rhythm import SETTLED, Cells, Rhythm
 from alarm_agents.tools.scene import Ground, Mask, References, Scene, Thing, gray, seconds_between, things
 from alarm_agents.types import Box, Fact
 
-COARSE = 4  # pixels of the working size to one cell
-SAME = 10.0  # grey levels within which a cell still shows the same
-SETTLED = 1.0  # seconds; less is passing by
+COARSE = 3  # pixels of the working size to one cell
+FEW = 3  # cells
 SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and no person
 LONG = 5.0  # seconds that one reference must last to tell what stays and what comes back
-VISITS = 3  # times that something must have come back to a cell
-REGULAR = 1.5  # longest gap over the usual one, up to which things come regularly
-AT_ONCE = 0.03  # share of the regular cells in which it must be late
+MUCH = 0.4  # share of the area of a whole thing that must be empty when it should not be
 LEAST = 0.5  # times usual; see geometry
 
 
@@ -39,45 +36,44 @@ class Presence:
     def __init__(self, scene: Scene | None = None) -> None:
         self._scene = scene or Scene()
         self._ground: Ground | None = None
-        self._gaps: NDArray[np.float32] | None = None
+        self._rhythm: Rhythm | None = None
         self.begin()
 
     def fit(self, references: References) -> None:
-        """Learn the ground, and for each cell the usual seconds between visits where these come regularly."""
-        self._ground = self._gaps = None
+        """Learn the ground, and for each cell how long gaps and visits usually are where things come regularly."""
+        self._ground = self._rhythm = None
         runs = [run for run in references if len(run) > 1 and run[-1].time - run[0].time >= LONG]
         if not runs:
             return
-        self._ground = self._scene.learn(references)
+        self._ground = ground = self._scene.learn(references)
         watches = []
         for run in runs:
             self.begin()
-            watches.append(list(self._idle(run)))
-        self._gaps = _regular(watches)
+            watches.append(list(self._clocks(run)))
+        areas = [thing.area for run in runs for picture in run for thing in ground.things(picture) if thing.counts]
+        self._rhythm = Rhythm.learn(watches, float(np.median(areas or [0])) / COARSE**2)
         self.begin()
 
     def begin(self) -> None:
         """Forget what has stayed and what was missed so far: a new stream starts."""
         self._last: Picture | None = None
-        self._held: NDArray[np.float32] | None = None
-        self._stay: NDArray[np.float32] | None = None
-        self._gone: NDArray[np.float32] | None = None
+        self._cells: Cells | None = None
 
     def measure(self, frames: Sequence[Picture], overlap: int) -> Measured:
-        """`stays` and `left` (seconds, at least `SETTLED`) of the largest stay of anything, and of small things.
+        """`stays` and `left` (seconds, at least `SETTLED`): the longest stay of anything, and of anything small.
 
         Where things come regularly also `absent` (times the usual seconds between them, at least `LEAST`). One
         value a frame from `overlap` on.
         """
         if self._ground is None:
             return Measured({}, ())
-        found: dict[str, list[float]] = {"stays": [], "left": [], **({} if self._gaps is None else {"absent": []})}
+        found: dict[str, list[float]] = {"stays": [], "left": [], **({} if self._rhythm is None else {"absent": []})}
         oddest: dict[str, tuple[float, Fact]] = {}
         for picture in frames[overlap:]:
-            mask = self._look(picture)
-            told = self._staying(picture)
-            if self._gaps is not None:
-                told["absent"] = self._missing(picture, mask.shape)
+            cells = self._look(picture)
+            told = self._staying(cells, picture)
+            if self._rhythm is not None:
+                told["absent"] = _missing(self._rhythm, cells, picture)
             for name, (value, fact) in told.items():
                 found[name].append(value)
                 if fact is not None and (name not in oddest or value > oddest[name][0]):
@@ -88,68 +84,48 @@ class Presence:
         """What references taught; nothing where they taught too little."""
         if self._ground is None:
             return {}
-        return {**self._ground.state(), **({} if self._gaps is None else {"gaps": self._gaps})}
+        return {**self._ground.state(), **({} if self._rhythm is None else self._rhythm.state())}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take up a state that `state` gave."""
         self._ground = self._scene.restore(state) if state else None
-        self._gaps = np.asarray(state["gaps"], np.float32) if "gaps" in state else None
+        self._rhythm = Rhythm.restore(state)
 
-    def _look(self, picture: Picture) -> Mask:
-        """Take in one picture; what stands out in it, cell by cell."""
+    def _look(self, picture: Picture) -> Cells:
+        """Take in one picture: the cells as they are now."""
         assert self._ground is not None
         now, ground = _coarse(gray(picture)), _coarse(self._ground.image)
         change = now - (ground if ground.shape == now.shape else cv2.resize(ground, now.shape[::-1]))
         light = float(np.median(change))
         mask, level = np.abs(change - light) > self._ground.contrast, now - light
         passed = 0.0 if self._last is None else seconds_between(self._last, picture)
-        if self._held is None or self._stay is None or self._gone is None or self._held.shape != now.shape:
-            self._held, self._stay, self._gone = level, np.zeros_like(now), np.zeros_like(now)
-        stays = mask & (np.abs(level - self._held) < SAME)
-        self._stay = np.where(stays, self._stay + np.float32(passed), np.float32(0))
-        self._held = np.where(stays, self._held, level)
-        self._gone = np.where(mask, np.float32(0), self._gone + np.float32(passed))
+        before = self._cells if self._cells is not None and self._cells.mask.shape == mask.shape else None
+        size = _sizes(np.asarray(mask), self._ground)
+        self._cells = Cells.first(mask, level, size) if before is None else before.after(mask, level, size, passed)
         self._last = picture
-        return np.asarray(mask)
+        return self._cells
 
-    def _staying(self, picture: Picture) -> dict[str, tuple[float, Fact | None]]:
+    def _staying(self, cells: Cells, picture: Picture) -> dict[str, tuple[float, Fact | None]]:
         """The longest stay of anything and of small things, in seconds, with a fact where there is one."""
-        assert self._stay is not None
         assert self._ground is not None
         longest: dict[str, tuple[float, Thing]] = {}
-        for thing in things((self._stay > SETTLED).astype(np.uint8), self._ground.height):
+        for thing in things((cells.stay > SETTLED).astype(np.uint8), self._ground.height):
             x0, y0, x1, y1 = thing.box
-            inside = self._stay[y0:y1, x0:x1]
-            seconds = float(np.median(inside[inside > SETTLED]))
-            for name in ("stays", "left") if max(thing.tall, thing.wide) < SMALL else ("stays",):
+            inside = cells.stay[y0:y1, x0:x1] > SETTLED
+            # Something else that stays may touch it: what has stayed longest counts.
+            seconds = float(np.sort(cells.stay[y0:y1, x0:x1][inside])[-FEW:][0])
+            size = float(np.median(cells.size[y0:y1, x0:x1][inside]))
+            for name in ("stays", "left") if size < SMALL else ("stays",):
                 if name not in longest or seconds > longest[name][0]:
                     longest[name] = seconds, thing
         told: dict[str, tuple[float, Fact | None]] = {"stays": (SETTLED, None), "left": (SETTLED, None)}
         for name, (seconds, thing) in longest.items():
-            told[name] = seconds, _stay_fact(name, seconds, thing, thing.region(self._stay.shape), picture)
+            told[name] = seconds, _stay_fact(name, seconds, thing, thing.region(cells.stay.shape), picture)
         return told
 
-    def _missing(self, picture: Picture, shape: tuple[int, ...]) -> tuple[float, Fact | None]:
-        """How late things are where they come regularly, in times the usual gap, with a fact where they are."""
-        assert self._gone is not None
-        assert self._gaps is not None
-        gaps = self._gaps if self._gaps.shape == shape else cv2.resize(self._gaps, shape[::-1], None, 0, 0, 0)
-        late = np.where(gaps > 0, self._gone / np.maximum(gaps, np.float32(1e-6)), 0)
-        count = max(2, round(AT_ONCE * int((gaps > 0).sum())))
-        value = float(np.partition(late.ravel(), -count)[-count])
-        if value <= 1.0:
-            return max(LEAST, value), None
-        rows, columns = np.nonzero(late >= value)
-        h, w = shape
-        box = columns.min() / w, rows.min() / h, (columns.max() + 1) / w, (rows.max() + 1) / h
-        return value, _gap_fact(value, float(self._gone[late >= value].max()), box, picture)
-
-    def _idle(self, run: Sequence[Picture]) -> Iterator[tuple[Mask, NDArray[np.float32]]]:
-        """For each picture what stands out in it, and the seconds since something did."""
+    def _clocks(self, run: Sequence[Picture]) -> Iterator[Cells]:
         for picture in run:
-            mask = self._look(picture)
-            assert self._gone is not None
-            yield mask, self._gone
+            yield self._look(picture)
 
 
 def _coarse(image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -157,21 +133,28 @@ def _coarse(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(image, (w // COARSE, h // COARSE), None, 0, 0, cv2.INTER_AREA), np.float32)
 
 
-def _regular(watches: Sequence[Sequence[tuple[Mask, NDArray[np.float32]]]]) -> NDArray[np.float32] | None:
-    """The usual seconds between visits (h, w), 0 where they come irregularly; None where they do everywhere."""
-    first = watches[0][0][1]
-    ended: list[NDArray[np.float32]] = []
-    for watch in watches:
-        visited = np.zeros(first.shape, bool)  # the gap before a cell's first visit began before the reference did
-        for (was, gone), (now, _) in pairwise(watch):
-            visited |= was
-            ended.append(np.where(now & ~was & visited, gone, np.float32(np.nan)))
-    gaps = np.array(ended)
-    count = np.isfinite(gaps).sum(axis=0)
-    known = np.where(count >= VISITS, np.nan_to_num(gaps).max(axis=0), 0)
-    middle = np.nanmedian(np.where(count >= VISITS, gaps, 0), axis=0)
-    regular = np.where((known > 0) & (known <= REGULAR * middle), middle, 0).astype(np.float32)
-    return regular if (regular > 0).mean() > AT_ONCE / 2 else None
+def _sizes(mask: Mask, ground: Ground) -> NDArray[np.float32]:
+    """For each cell (h, w) the larger of height and width, in usual heights, of the thing that covers it; else 0."""
+    found = np.zeros(mask.shape, np.float32)
+    joined = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3)))
+    for thing in things(joined, ground.height):
+        x0, y0, x1, y1 = thing.box
+        part = found[y0:y1, x0:x1]
+        part[mask[y0:y1, x0:x1]] = max(thing.tall, thing.wide)
+    return found
+
+
+def _missing(rhythm: Rhythm, cells: Cells, picture: Picture) -> tuple[float, Fact | None]:
+    """How late things are where they should be by now, in times the usual gap, with a fact where they are."""
+    late = rhythm.late(cells.gone)
+    count = max(2, round(MUCH * rhythm.area))
+    value = float(np.partition(late.ravel(), -count)[-count])
+    if value <= 1.0:
+        return max(LEAST, value), None
+    rows, columns = np.nonzero(late >= value)
+    h, w = late.shape
+    box = columns.min() / w, rows.min() / h, (columns.max() + 1) / w, (rows.max() + 1) / h
+    return value, _gap_fact(value, float(cells.gone[late >= value].max()), box, picture)
 
 
 def _stay_fact(name: str, seconds: float, thing: Thing, region: Box, picture: Picture) -> Fact:

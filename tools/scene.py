@@ -188,8 +188,10 @@ def _learned(pictures: Sequence[Picture]) -> Ground:
     h, w = gray(pictures[0]).shape
     some = np.stack([cv2.blur(cv2.resize(gray(picture), (w, h)), (3, 3)) for picture in thinned(pictures, LEARNED)])
     image = np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
-    noise = 1.4826 * float(np.median([cv2.absdiff(frame, image)[::4, ::4] for frame in some]))
-    flat = Ground(image, float(np.clip(5 * noise, 12, 40)), np.full(ROWS, PERSON))
+    change = some[:, ::4, ::4].astype(np.int16) - image[::4, ::4]
+    light = np.median(change, axis=(1, 2), keepdims=True)
+    noise = 1.4826 * float(np.median(np.abs(change - light)))
+    flat = Ground(image, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON))
     seen = [thing.box for p in thinned(pictures, 3 * LEARNED) for thing in flat.things(p) if thing.whole]
     return Ground(image, flat.contrast, _heights([((y0 + y1) / 2 / h, (y1 - y0) / h) for _, y0, _, y1 in seen]))
 

@@ -17,7 +17,7 @@ from alarm_agents.types import Box
 
 NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 86.0
 SPEED = 0.27  # metres a second
-SPACING = 0.54  # metres from part to part
+SPACING = 0.8  # metres from part to part: the belt itself is what is mostly to be seen
 JAM_SECONDS, JAM_EASE = (5.0, 6.0), 0.3
 TURNED = (25.0, 45.0)  # degrees
 DAMAGES: tuple[Damage, ...] = ("corner", "crack", "filled")
@@ -108,7 +108,7 @@ def plan(seed: int) -> Plan:
 def spans(chosen: Plan) -> list[Span]:
     """When each anomaly is to be seen, in order.
 
-    A part while its middle is in the picture; a missing one while all of its place is; a jam while the belt stands.
+    A part while all of it is in the picture, a missing one while all of its place is; a jam while the belt stands.
     """
     stands = chosen.jam.start + chosen.jam.ease, chosen.jam.end
     whole = box(0, belt.FAR, WIDTH, belt.NEAR)
@@ -119,8 +119,7 @@ def spans(chosen: Plan) -> list[Span]:
 
 def _seen(chosen: Plan, number: int, time: float) -> Box | None:
     along, edge = chosen.along(number, time), belt.half_width(belt.BROAD / 2)
-    reach = SIDE / 2 if chosen.parts[number] == "missing" else 0.0
-    return belt.place_of(along, belt.BROAD / 2, SIDE) if abs(along) + reach <= edge else None
+    return belt.place_of(along, belt.BROAD / 2, SIDE) if abs(along) + SIDE / 2 <= edge else None
 
 
 def _times() -> Iterator[float]:

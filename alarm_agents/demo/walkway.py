@@ -19,8 +19,8 @@ from alarm_agents.types import Box
 NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 88.0
 GAP = 2.0  # seconds from one arrival to the next, on average
 BEFORE = 30.0  # seconds before the clip from which people have been coming
-CYCLISTS, RUNNERS = (2.9, 3.3), (4.5, 5.0)  # metres a second; people walk at 1.35
-NORMAL_CYCLISTS = (2.7, 3.4)  # metres a second, where cyclists are part of normal life
+CYCLISTS, RUNNERS = (3.5, 4.0), (2.9, 3.4)  # metres a second; people walk at 1.35
+NORMAL_CYCLISTS = (3.2, 4.2)  # metres a second, where cyclists are part of normal life
 LEFT_SECONDS, AWAY = (14.0, 18.0), 2.0  # how long the bag stands; metres to its owner from which it is left behind
 
 
