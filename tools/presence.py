@@ -21,6 +21,7 @@ from alarm_agents.types import Box, Fact
 
 COARSE = 3  # pixels of the working size to one cell
 FEW = 3  # cells
+PATCH = 8  # cells; less that stays is an edge or a shadow
 SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and no person
 LONG = 5.0  # seconds that one reference must last to tell what stays and what comes back
 MUCH = 0.4  # share of the area of a whole thing that must be empty when it should not be
@@ -110,6 +111,8 @@ class Presence:
         assert self._ground is not None
         longest: dict[str, tuple[float, Thing]] = {}
         for thing in things((cells.stay > SETTLED).astype(np.uint8), self._ground.height):
+            if thing.area < PATCH:
+                continue
             x0, y0, x1, y1 = thing.box
             inside = cells.stay[y0:y1, x0:x1] > SETTLED
             # Something else that stays may touch it: what has stayed longest counts.
