@@ -57,7 +57,7 @@ class View:
     light: float
     """Mean grey level."""
     contrast: float
-    """Standard deviation of coarse grey levels, in which noise does not count."""
+    """Standard deviation of coarse grey levels, in which noise counts little."""
     detail: Floats
     """(3,): fine and middle detail as a share of the coarse at the same places, and the coarse in grey levels."""
 
@@ -200,8 +200,7 @@ def _view(gray: Gray) -> View:
     fine, middle, coarse = (_detail(scale) for scale in (gray, half, quarter))
     edged = np.argpartition(coarse, -EDGED)[-EDGED:]
     share = [np.sort(finer[edged] / np.maximum(coarse[edged], 0.5))[EDGED // 2] for finer in (fine, middle)]
-    levels = cv2.resize(quarter, GRID, interpolation=cv2.INTER_AREA)
-    return View(float(levels.mean()), float(levels.std()), np.array([*share, np.sort(coarse)[-EDGED // 2]]))
+    return View(float(quarter.mean()), float(quarter.std()), np.array([*share, np.sort(coarse)[-EDGED // 2]]))
 
 
 def _detail(gray: Gray) -> Floats:
