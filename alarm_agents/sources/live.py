@@ -26,6 +26,11 @@ PATIENCE = 3.0
 """Seconds without a picture after which the camera is said to be lost."""
 SELDOM = 300.0
 """Seconds from one such notice to the next at most; they begin with `PATIENCE` and double."""
+SETTLING = 0.5
+"""Seconds after a connection or a hiccup in which pictures are passed over: what was held back comes at once, with
+times that would make everything in it fast."""
+HICCUP = (1.0, 5.0)
+"""Seconds, and times the usual time between two pictures, after which the next one counts as coming after a hiccup."""
 EARLY = 0.3
 """How much of the time between two pictures one may come early and still be kept: networks jitter."""
 HELD_BYTES = 192 << 20
@@ -68,6 +73,7 @@ class LiveSource:
         *,
         clock: Callable[[], float] | None = None,
         patience: float = PATIENCE,
+        settling: float = SETTLING,
         connection: Pictures = pictures,
     ) -> None:
         """Nothing is opened before `frames` is asked for. `clock` gives Unix seconds."""
@@ -75,6 +81,7 @@ class LiveSource:
         self.fingerprint = hashlib.sha256(f"{address.name} {time.time_ns()}".encode() + os.urandom(16)).hexdigest()
         self._address, self._settings, self._pictures = address, settings, connection
         self._clock, self._patience = clock or steady_clock(), max(patience, 3 / settings.fps)
+        self._settling = settling
         self._coming: deque[_Held] = deque()
         self._changed, self._stopped, self._reading = Condition(Lock()), Event(), Lock()
         self._error: BaseException | None = None
@@ -128,14 +135,18 @@ class LiveSource:
 
     def _run(self) -> None:
         """The reader thread."""
-        stretch, last, due = 0, 0.0, 0.0
+        stretch, usual, last, due = 0, float("inf"), 0.0, 0.0
         try:
             for frame, fresh in self._pictures(self._address, self._stopped):
                 now, between = max(self._clock(), last + 0.001), 1 / self.fps
-                if not fresh and now < due - EARLY * between:
+                gap, last = now - last, now
+                if fresh or gap > max(HICCUP[0], HICCUP[1] * usual):
+                    stretch, due = stretch + 1, now + self._settling + EARLY * between
+                if not fresh:
+                    usual = min(usual, gap) + 0.1 * (gap - min(usual, gap))
+                if now < due - EARLY * between:
                     continue
-                stretch += fresh
-                last, due = now, max(due + between, now + between / 2)
+                due = max(due + between, now + between / 2)
                 with self._changed:
                     self._coming.append(_Held(frame, now, stretch))
                     if len(self._coming) > max(self._settings.frames, 2):
