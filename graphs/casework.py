@@ -65,8 +65,9 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
     """The incident after the next case of its source, in order, and whether the case belongs to it.
 
     An anomalous case joins the incident while it starts within `COOL_DOWN` of the incident's end, else it opens a
-    new one; so does a case in which the camera was blind, in incidents of their own kind. None comes back when there is no incident and the case opens none. With `alert_unknown` a case that no
-    member could judge counts as one to tell people about.
+    new one; so does a case in which the camera was blind, in incidents of their own kind. None comes back when there is
+    no incident and the case opens none. With `alert_unknown` a case that no member could judge counts as one to tell
+    people about.
     """
     kind: Literal["anomaly", "camera"] = "camera" if case.blind else "anomaly"
     concerns = case.blind or case.label is Label.ANOMALOUS or (alert_unknown and case.label is Label.UNKNOWN)

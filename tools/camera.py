@@ -63,11 +63,12 @@ class View:
 
     def toward(self, other: View, weight: float) -> View:
         """The mean of the two, by weight of the other."""
-        light, contrast, detail = (
-            (1 - weight) * a + weight * b
-            for a, b in ((self.light, other.light), (self.contrast, other.contrast), (self.detail, other.detail))
+        light, contrast, detail = self.light, self.contrast, self.detail
+        return View(
+            light + weight * (other.light - light),
+            contrast + weight * (other.contrast - contrast),
+            detail + weight * (other.detail - detail),
         )
-        return View(float(light), float(contrast), detail)
 
 
 class Camera:
@@ -83,7 +84,8 @@ class Camera:
 
     def begin(self) -> None:
         """Forget the stream's past; what references taught stays."""
-        self._usual, self._alive = self._taught or (None, 0.0)
+        self._usual: View | None = self._taught[0] if self._taught else None
+        self._alive = self._taught[1] if self._taught else 0.0
         self._known = PAST if self._taught else 0.0
         self._before: tuple[Gray, float] | None = None
         self._second: tuple[float, Mask] | None = None
@@ -147,8 +149,10 @@ class Camera:
         usual = self._usual if self._known >= PAST else None
         if view.contrast < NOTHING or (usual and view.contrast < min(FAINT, LITTLE * usual.contrast)):
             if view.light < (DIM * usual.light if usual else 32.0):
-                return {"dark": f"is dark (brightness {view.light:.0f} of 255{_usually(usual and usual.light)})"}
-            words = f"is covered or dazzled (contrast {view.contrast:.1f}{_usually(usual and usual.contrast)})"
+                return {
+                    "dark": f"is dark (brightness {view.light:.0f} of 255{_usually(usual.light if usual else None)})"
+                }
+            words = f"is covered or dazzled (contrast {view.contrast:.1f}{_usually(usual.contrast if usual else None)})"
             return {"covered": words}
         if usual is not None:
             left = view.detail / np.maximum(usual.detail, 0.01)
@@ -195,8 +199,8 @@ def _gray(picture: Picture) -> Gray:
 
 
 def _view(gray: Gray) -> View:
-    half = cv2.resize(gray, None, None, 0.5, 0.5, cv2.INTER_AREA)
-    quarter = cv2.resize(half, None, None, 0.5, 0.5, cv2.INTER_AREA)
+    half = np.asarray(cv2.resize(gray, None, None, 0.5, 0.5, cv2.INTER_AREA), np.uint8)
+    quarter = np.asarray(cv2.resize(half, None, None, 0.5, 0.5, cv2.INTER_AREA), np.uint8)
     fine, middle, coarse = (_detail(scale) for scale in (gray, half, quarter))
     edged = np.argpartition(coarse, -EDGED)[-EDGED:]
     share = [np.sort(finer[edged] / np.maximum(coarse[edged], 0.5))[EDGED // 2] for finer in (fine, middle)]

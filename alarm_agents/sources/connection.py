@@ -12,7 +12,14 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception_type, stop_when_event_set
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+)
 from tenacity.wait import wait_base, wait_random_exponential
 
 from alarm_agents.errors import SourceError
@@ -31,7 +38,7 @@ DRIFT = 30.0
 _log = logging.getLogger(__name__)
 
 
-class _Lost(Exception):  # noqa: N818 - it is no error: connections come and go
+class _Lost(Exception):
     """The connection is gone; the message says why, without the address."""
 
 
@@ -51,7 +58,7 @@ def pictures(
         wait=back_off,
         retry=retry_if_exception_type(_Lost),
         stop=stop_when_event_set(stopped),
-        sleep=stopped.wait,
+        sleep=sleep_using_event(stopped),
         before_sleep=say,
     )
     lost = False
@@ -79,14 +86,7 @@ def _connect(
     """A connection that has given its first picture, and those that follow; raises `_Lost`."""
     container = _opened(address, silence)
     try:
-        stream = container.streams.best("video")
-        if not isinstance(stream, VideoStream) or stream.codec_context is None:
-            raise _Lost("there are no pictures in this stream")
-        if container.duration is not None and address.url.lower().startswith("http"):
-            message = "this is a recording, not a live stream"
-            raise SourceError(message, where=address.name, remedy="download it and watch the file")
-        stream.thread_type = ThreadType.SLICE  # threads by frame would hold pictures back
-        frames = _decoded(container, stream, silence, stopped)
+        frames = _decoded(container, _stream(container, address), silence, stopped)
         return container, next(frames), frames
     except StopIteration:
         container.close()
@@ -94,6 +94,18 @@ def _connect(
     except (_Lost, SourceError):
         container.close()
         raise
+
+
+def _stream(container: InputContainer, address: Address) -> VideoStream:
+    """The stream of pictures; raises `_Lost` without one, and `SourceError` for a recording."""
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        raise _Lost("there are no pictures in this stream")
+    if container.duration is not None and address.url.lower().startswith("http"):
+        message = "this is a recording, not a live stream"
+        raise SourceError(message, where=address.name, remedy="download it and watch the file")
+    stream.thread_type = ThreadType.SLICE  # threads by frame would hold pictures back
+    return stream
 
 
 def _opened(address: Address, silence: float) -> InputContainer:

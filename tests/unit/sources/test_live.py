@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -82,7 +82,7 @@ def test_a_camera_that_is_not_there_is_told_while_it_is_waited_for(cam: Camera) 
     notices = list(islice(stream, 3))
     assert all(notice.lost >= 0.05 and not notice.image.any() for notice in notices)
     assert [notice.lost for notice in notices] == sorted(notice.lost for notice in notices)
-    for before, after in zip(notices, notices[1:], strict=False):  # they stand for all the time that passes
+    for before, after in pairwise(notices):  # they stand for all the time that passes
         assert before.time + 1 / before.fps == pytest.approx(after.time, abs=1e-5)
     windows = list(cut(notices, source="s", size=16, step=16))
     assert [(len(window.frames), overlap) for window, _, overlap in windows] == [(1, 0)] * 3
@@ -155,8 +155,7 @@ def numbers(steps: list[tuple[float, bool]], settling: float = 0.5) -> list[tupl
     )
     found = []
     with pytest.raises(SourceError, match="the end"):
-        for picture in live.frames():
-            found.append((int(picture.image[0, 0, 0]), picture.stretch))
+        found.extend((int(picture.image[0, 0, 0]), picture.stretch) for picture in live.frames())
     return found
 
 

@@ -75,7 +75,7 @@ BLIND = {
 @pytest.mark.parametrize("how", BLIND)
 def test_a_blind_camera_is_told_with_its_cause_and_how_long(how: str) -> None:
     facts = told(from_start(BLIND[how]))
-    assert {fact.attribute for fact in facts} == {how.split(",")[0]}
+    assert {fact.attribute for fact in facts} == {how.split(",", maxsplit=1)[0]}
     assert max(fact.value for fact in facts) == pytest.approx(COUNT / FPS - START / FPS, abs=0.31)
     assert facts[0].text.startswith(f"the camera is {facts[0].attribute}")
     assert all(fact.time >= START / FPS + 1.4 for fact in facts)
