@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from threading import Condition, Event, Lock, Thread
 from typing import ClassVar, Literal
@@ -95,7 +95,7 @@ class LiveSource:
         with self._changed:
             self._changed.notify_all()
 
-    def frames(self) -> Iterator[Picture]:
+    def frames(self) -> Generator[Picture, None, None]:
         """Pictures as they come, masked and scaled, until `stop`; to be asked for once.
 
         After `PATIENCE` seconds without one, and then ever less often, a black picture of a stretch of its own says

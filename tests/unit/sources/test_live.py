@@ -45,7 +45,7 @@ def cam() -> Iterator[Camera]:
 
 def test_gives_the_pictures_as_they_come_and_ends_when_stopped(cam: Camera) -> None:
     live = source(cam.url)
-    found = []
+    found: list[Picture] = []
     for picture in live.frames():
         found.append(picture)
         if len(found) == 5:
@@ -153,7 +153,7 @@ def numbers(steps: list[tuple[float, bool]], settling: float = 0.5) -> list[tupl
         settling=settling,
         connection=scripted(steps, clock),
     )
-    found = []
+    found: list[tuple[int, int]] = []
     with pytest.raises(SourceError, match="the end"):
         found.extend((int(picture.image[0, 0, 0]), picture.stretch) for picture in live.frames())
     return found

@@ -37,7 +37,8 @@ def pictures(images: list[Image], start: int = 0) -> list[Picture]:
 
 def told(images: list[Image], camera: Camera | None = None, window: int = 16) -> list[Fact]:
     """The facts of the clip, measured window by window as the stage does."""
-    camera, found = camera or Camera(), []
+    camera = camera or Camera()
+    found: list[Fact] = []
     frames = pictures(images)
     for first in range(0, len(frames), window):
         overlap = min(first, 1)
@@ -78,7 +79,7 @@ def test_a_blind_camera_is_told_with_its_cause_and_how_long(how: str) -> None:
     assert {fact.attribute for fact in facts} == {how.split(",", maxsplit=1)[0]}
     assert max(fact.value for fact in facts) == pytest.approx(COUNT / FPS - START / FPS, abs=0.31)
     assert facts[0].text.startswith(f"the camera is {facts[0].attribute}")
-    assert all(fact.time >= START / FPS + 1.4 for fact in facts)
+    assert all((fact.time or 0.0) >= START / FPS + 1.4 for fact in facts)
 
 
 SEEING: dict[str, list[Image]] = {
