@@ -78,6 +78,8 @@ class Reflector(Agent):
             with tracing.span(first.expert, kind="tool", **{"gen_ai.tool.name": first.expert}):
                 pictures = await asyncio.to_thread(work.media.native, question.window, before=BEFORE)
                 again = await asyncio.to_thread(expert.look_again, pictures, region)
+            if not again.frames:  # a live source has let go of the pictures
+                continue
             times, wanted = [picture.time for picture in pictures], question.window.times
             frames = {}
             for name, values in first.frames.items():

@@ -63,6 +63,8 @@ class SourceSettings(Block):
     path: str | None = None
     fps: float = Field(10.0, gt=0, le=240)
     """Most frames a second taken from a video; the frame rate of folders and captions, which have none."""
+    give_up_s: float | None = Field(None, gt=0)
+    """Seconds without a picture after which a live source counts as failed; None waits for it for ever."""
     frames: int = Field(16, ge=1, le=1024)
     stride: int | None = Field(None, ge=1, le=1024)
     """Frames from one window's start to the next; as many as `frames` when not given."""

@@ -40,7 +40,7 @@ class Decision(StrEnum):
 
 
 class Parse(StrEnum):
-    """How an agent's answer was obtained. The last three are not answers: they raise uncertainty."""
+    """How an agent's answer was obtained. The last four are not answers: they raise uncertainty."""
 
     EMBEDDED = "embedded"
     """By experts, without a model."""
@@ -56,11 +56,13 @@ class Parse(StrEnum):
     """The model declined to answer."""
     FAILED = "failed"
     """The model did not answer at all: down, timed out, out of retries."""
+    BLIND = "blind"
+    """Nobody was asked: the camera sees nothing that could be judged."""
 
     @property
     def usable(self) -> bool:
         """Whether there is an answer to go by."""
-        return self not in (Parse.UNPARSED, Parse.REFUSED, Parse.FAILED)
+        return self not in (Parse.UNPARSED, Parse.REFUSED, Parse.FAILED, Parse.BLIND)
 
 
 class CaseStatus(StrEnum):
@@ -113,7 +115,7 @@ class Measurement(Record):
 
     expert: str
     score: str
-    """The name of the measure that the expert stands by as its anomaly score (absolute, higher is odder)."""
+    """The name of the measure that the expert stands by as its anomaly score (absolute, higher is odder), if any."""
     frames: dict[str, tuple[float, ...]]
     facts: tuple[Fact, ...] = ()
 
@@ -332,6 +334,11 @@ class Case(Record):
         return self.resolution is not None and self.resolution.answer != "unsure"
 
     @property
+    def blind(self) -> bool:
+        """Whether the camera saw nothing that could be judged."""
+        return any(verdict.parse is Parse.BLIND for verdict in self.verdicts)
+
+    @property
     def notable(self) -> tuple[Fact, ...]:
         """The facts that the verdicts rest on: those of measures that were found beyond their limits."""
         beyond = {measure for verdict in self.verdicts for measure in verdict.beyond}
@@ -340,7 +347,7 @@ class Case(Record):
 
 
 class Incident(Record):
-    """Consecutive anomalous cases of one source: one thing that a person is told about once."""
+    """Consecutive anomalous cases of one source, or those in which its camera was blind: told about once."""
 
     id: str
     namespace: str = "main"
@@ -354,3 +361,5 @@ class Incident(Record):
     """The largest of its cases'; None when no member could judge any of them."""
     cases: tuple[str, ...]
     status: Literal["open", "closed", "dismissed"] = "open"
+    kind: Literal["anomaly", "camera"] = "anomaly"
+    """`camera` where the camera itself was blind: frozen, dark, covered, blurred or lost."""

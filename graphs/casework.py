@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, facts, latest
 from alarm_agents.memory.recall import answered_label
 from alarm_agents.scenario import EMBEDDED
-from alarm_agents.types import Case, CaseStatus, Incident, Label, Perception, Verdict
+from alarm_agents.types import Case, CaseStatus, Incident, Label, Parse, Perception, Verdict
 from alarm_agents.uncertainty import signals
 
 COOL_DOWN = 10.0
@@ -41,7 +41,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         frame_scores=_frame_scores(verdicts, len(window.frames)),
         **_odds(verdicts),
         lift=state.get("lift", 1.0),
-        severity=_severity(verdicts) if label is Label.ANOMALOUS else 0,
+        severity=_severity(label, verdicts),
         title=_title(label, state),
         explanation=_explanation(verdicts, state),
         decision=state["uncertainty"].decision,
@@ -65,14 +65,16 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
     """The incident after the next case of its source, in order, and whether the case belongs to it.
 
     An anomalous case joins the incident while it starts within `COOL_DOWN` of the incident's end, else it opens a
-    new one. None comes back when there is no incident and the case opens none. With `alert_unknown` a case that no
-    member could judge counts as one to tell people about.
+    new one; so does a case in which the camera was blind, in incidents of their own kind. None comes back when there is
+    no incident and the case opens none. With `alert_unknown` a case that no member could judge counts as one to tell
+    people about.
     """
-    concerns = case.label is Label.ANOMALOUS or (alert_unknown and case.label is Label.UNKNOWN)
+    kind: Literal["anomaly", "camera"] = "camera" if case.blind else "anomaly"
+    concerns = case.blind or case.label is Label.ANOMALOUS or (alert_unknown and case.label is Label.UNKNOWN)
     over = incident is not None and case.window.start > incident.end + COOL_DOWN
     if not concerns:
         return (incident.model_copy(update={"status": "closed"}) if incident and over else incident), False
-    if incident is None or over or incident.status != "open":
+    if incident is None or over or incident.status != "open" or incident.kind != kind:
         opened = Incident(
             id=f"incident-{case.id}",
             namespace=case.namespace,
@@ -84,9 +86,11 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
             title=case.title,
             score=case.score,
             cases=(case.id,),
+            kind=kind,
         )
         return opened, True
-    stronger = (case.score or 0.0) > (incident.score or 0.0)
+    # The longer a camera is blind the more its title says, and it has no score.
+    stronger = case.blind or (case.score or 0.0) > (incident.score or 0.0)
     joined = incident.model_copy(
         update={
             "end": max(incident.end, case.window.end),
@@ -139,14 +143,16 @@ def _models(state: MonitorState) -> tuple[str, ...]:
     return tuple(sorted(answered - set(NOT_MODELS)))
 
 
-def _severity(verdicts: Sequence[Verdict]) -> int:
-    """The largest that a member gave; at least 1, since somebody holds it to be an anomaly."""
-    return max((verdict.severity for verdict in verdicts), default=1) or 1
+def _severity(label: Label, verdicts: Sequence[Verdict]) -> int:
+    """The largest that a member gave; of an anomaly at least 1, since somebody holds it to be one."""
+    given = max((verdict.severity for verdict in verdicts), default=0)
+    return {Label.NORMAL: 0, Label.UNKNOWN: given, Label.ANOMALOUS: max(1, given)}[label]
 
 
 def _title(label: Label, state: MonitorState) -> str:
     if label is Label.UNKNOWN:
-        return "No usable verdict"
+        blind = next((v.rationale for v in latest(state) if v.parse is Parse.BLIND), "no usable verdict")
+        return blind[:1].upper() + blind[1:TITLE]
     if label is Label.NORMAL:
         return "Normal"
     strongest = max(signals.usable(latest(state)), key=lambda verdict: verdict.p_anomaly or 0.0, default=None)

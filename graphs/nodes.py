@@ -20,15 +20,32 @@ from alarm_agents.observability import tracing
 from alarm_agents.observability.detection import check
 from alarm_agents.scenario import EMBEDDED
 from alarm_agents.sources.regions import zones_of
-from alarm_agents.types import CaseStatus, Decision, Fact, Label, Parse, Resolution, Verdict
+from alarm_agents.tools.camera import NAME, blindness
+from alarm_agents.types import (
+    CaseStatus,
+    Decision,
+    Fact,
+    Label,
+    Parse,
+    Perception,
+    Resolution,
+    Uncertainty,
+    Verdict,
+)
 from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.monitor import assess
 
 Update = dict[str, Any]
+BLIND_SEVERITY = 3
+"""Of a camera that sees nothing: whatever happens now goes unseen."""
 
 
 async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
-    """Conclude a clearly normal window by the expert's score alone, where labels have shown what that misses."""
+    """Conclude a window in which the camera is blind, which is never normal; and a clearly normal window by the
+    expert's score alone, where labels have shown what that misses.
+    """
+    if blind := blindness(state["measurements"]):
+        return _blind(blind)
     context, settings = runtime.context, runtime.context.scenario.graph.gate
     if settings is None or context.gate_above is None:
         return {"closed": False}
@@ -151,6 +168,20 @@ async def conclude(state: MonitorState, runtime: Runtime[Context]) -> Update:
     runtime.context.cases.save(case, runtime.context.run)
     tracing.set(**{"alarm.label": case.label.value, "alarm.score": case.score})
     return {}
+
+
+def _blind(facts: tuple[Fact, ...]) -> Update:
+    """Nobody judges what a blind camera shows, and nobody is asked about it: people are told, by an incident."""
+    why = "; ".join(fact.text for fact in facts)
+    seen_by = {"member": NAME, "model": EMBEDDED}
+    verdict = Verdict(**seen_by, label=Label.UNKNOWN, severity=BLIND_SEVERITY, rationale=why, parse=Parse.BLIND)
+    reason = "what a blind camera shows is not judged"
+    return {
+        "closed": True,
+        "perceptions": {NAME: Perception(**seen_by, facts=facts, caption=why, parse=Parse.EMBEDDED)},
+        "verdicts": _keyed([verdict]),
+        "uncertainty": Uncertainty(score=1.0, decision=Decision.ACCEPT, reason=reason),
+    }
 
 
 def _question(state: MonitorState, context: Context) -> Question:

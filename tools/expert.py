@@ -29,7 +29,10 @@ class Expert(Protocol[Frame_contra]):
 
     @property
     def score(self) -> str:
-        """The measure that the expert stands by as its anomaly score: absolute, finite, higher is odder."""
+        """The measure that the expert stands by as its anomaly score: absolute, finite, higher is odder.
+
+        Empty for the camera expert, which tells of the camera and not of what is before it.
+        """
         ...
 
     def fit(self, references: Sequence[Sequence[Frame_contra]]) -> None:
@@ -37,7 +40,7 @@ class Expert(Protocol[Frame_contra]):
         ...
 
     def begin(self) -> None:
-        """Forget what is remembered from window to window: a new stream starts."""
+        """Forget what is remembered from window to window: a new stream starts, or goes on after an interruption."""
         ...
 
     def measure(self, frames: Sequence[Frame_contra], overlap: int) -> Measured:

@@ -12,6 +12,7 @@ from alarm_agents.errors import ExpressionError
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.sources.base import Kind
 from alarm_agents.tools.appearance import Appearance
+from alarm_agents.tools.camera import Camera
 from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.geometry import Geometry
 from alarm_agents.tools.motion import Motion
@@ -26,9 +27,12 @@ MEASURES = {
     "presence": ("stays", "left", "absent"),
     "captions": ("novelty",),
 }
-"""What each expert measures (all but `speed`, `moving` and `novelty` only once references have taught it)."""
+"""What each expert measures (all but `speed`, `moving` and `novelty` only once references have taught it).
+
+What the camera expert finds is no matter of rules: a window in which the camera is blind is not judged at all.
+"""
 NAMES = tuple(MEASURES)
-UNTAUGHT = ("motion", "captions")
+UNTAUGHT = ("motion", "captions", "camera")
 """Experts that measure without references, too."""
 
 
@@ -53,7 +57,8 @@ def experts_for(kind: Kind) -> dict[str, Expert[Any]]:
     if kind != "frames":
         return {"captions": Novelty(default_embedder())}
     scene = Scene()
-    return {expert.name: expert for expert in (Motion(scene), Geometry(scene), Appearance(scene), Presence(scene))}
+    experts = (Motion(scene), Geometry(scene), Appearance(scene), Presence(scene), Camera())
+    return {expert.name: expert for expert in experts}
 
 
 def taught_experts(kind: Kind, states: Mapping[str, Mapping[str, NDArray[Any]]]) -> dict[str, Expert[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -14,6 +15,8 @@ from alarm_agents.observability.tree import clean
 
 console = Console(highlight=False)
 """Results for people: stdout."""
+UNIX = 1e9
+"""Seconds from which a time is one since 1970: no recording lasts thirty years."""
 notes = Console(stderr=True, highlight=False)
 """Progress, hints and errors: stderr."""
 
@@ -31,6 +34,13 @@ def plain(value: object) -> Text:
 def note(message: str, style: str = "dim") -> None:
     """A line for people on stderr."""
     notes.print(Text(clean(message, None), style=style), soft_wrap=True)
+
+
+def clock(seconds: float) -> str:
+    """A time in a stream as people read it: seconds from its start, or the time of day where a live source gives it."""
+    if seconds < UNIX:
+        return f"{seconds:.1f} s"
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from alarm_agents.cli.app import JsonOption, open_workspace, run_traced
-from alarm_agents.cli.output import console, emit, note, number, plain
+from alarm_agents.cli.output import clock, console, emit, note, number, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.watch import case_line
 from alarm_agents.monitor.run import Monitor
@@ -44,7 +44,7 @@ def list_(json_: JsonOption = False) -> None:
     for column in ("case", "from", "to", "p", "unsure", "why"):
         table.add_column(column, overflow="fold")
     for case in waiting:
-        times = (f"{case.window.start:.1f} s", f"{case.window.end:.1f} s")
+        times = (clock(case.window.start), clock(case.window.end))
         table.add_row(plain(case.id), *times, number(case.score), number(case.uncertainty.score), plain(case.title))
     console.print(table)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,11 +15,12 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
-from alarm_agents.cli.output import console, emit, note, notes, number, plain
+from alarm_agents.cli.output import clock, console, emit, note, notes, number, plain
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.incidents import Watched
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.scenario import EMBEDDED, Scenario
+from alarm_agents.sources import is_live
 from alarm_agents.types import Case, Incident, Label, Perception, Verdict, Window
 from alarm_agents.workspace import Workspace
 
@@ -26,7 +28,7 @@ STYLES = {Label.NORMAL: "green", Label.ANOMALOUS: "bold red", Label.UNKNOWN: "ye
 
 
 def case_line(case: Case) -> dict[str, Any]:
-    """A case as one line of JSON output; times in seconds from the start of the stream."""
+    """A case as one line of JSON output; times in seconds from the start of the stream, or Unix seconds (live)."""
     return {
         "type": "case",
         "id": case.id,
@@ -54,17 +56,22 @@ def case_line(case: Case) -> dict[str, Any]:
 def incident_line(incident: Incident) -> dict[str, Any]:
     """An incident as one line of JSON output."""
     kept = incident.model_dump(
-        mode="json", include={"id", "source", "start", "end", "severity", "title", "score", "cases"}
+        mode="json", include={"id", "kind", "source", "start", "end", "severity", "title", "score", "cases"}
     )
     return {"type": "incident", **kept}
 
 
 @app.command(
     epilog="Examples: `alarm watch clip.mp4` · `alarm watch frames/ --scenario walkway` · `alarm watch clip.mp4 --json`"
+    " · `alarm watch rtsp://camera/stream`"
 )
 def watch(
     source: Annotated[
-        str, typer.Argument(help="A video file, a folder of frames, a glob of pictures, or captions (CSV).")
+        str,
+        typer.Argument(
+            help="A video file, a folder of frames, a glob of pictures, captions (CSV), a camera (0, /dev/video0), "
+            "or an address (rtsp://, http://)."
+        ),
     ],
     scenario: ScenarioOption = "generic",
     json_: JsonOption = False,
@@ -73,7 +80,8 @@ def watch(
     """Watch a source: print its cases and incidents, with reasons.
 
     Without references (see `alarm induce`) the source's own first seconds set the threshold. Run again, it goes on
-    where it was stopped, and prints nothing new for a source that it has finished.
+    where it was stopped, and prints nothing new for a source that it has finished. A live source is watched until
+    Ctrl-C (or SIGTERM), which judges what is in flight first, and every start is a new run.
     """
     found, builder = load_monitor(scenario)
     workspace = open_workspace()
@@ -120,8 +128,10 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
             nonlocal windows
             windows += 1
             rate = windows / max(time.monotonic() - started, 1e-6)
-            progress.update(task, description=f"{window.end:.1f} s watched, {rate:.1f} windows/s")
+            progress.update(task, description=f"{clock(window.end)} watched, {rate:.1f} windows/s")
 
+        if is_live(source):
+            _stop_by_signal(monitor)
         async with monitor, aclosing(monitor.watch(source, progress=advance)) as stream:
             async for watched in stream:
                 if isinstance(watched.record, Case):
@@ -140,14 +150,29 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
         note("answer them with `alarm review list` and `alarm review resolve CASE --as normal|anomalous|unsure`")
 
 
+def _stop_by_signal(monitor: Monitor) -> None:
+    """Let the first Ctrl-C or SIGTERM end a live watch in good order, and the second one at once."""
+    loop, both = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        note("stopping: what is in flight is judged first")
+        monitor.stop()
+        for which in both:
+            loop.remove_signal_handler(which)
+
+    for which in both:
+        loop.add_signal_handler(which, stop)
+
+
 def show(watched: Watched) -> None:
     """Print a case or an incident for people."""
     record = watched.record
     if isinstance(record, Incident):
-        span = f"INCIDENT {record.start:.1f}-{record.end:.1f} s  severity {record.severity}  "
+        what = "CAMERA" if record.kind == "camera" else "INCIDENT"
+        span = f"{what} {clock(record.start)} to {clock(record.end)}  severity {record.severity}  "
         console.print(Text(span, style="bold white on red"), plain(record.title), soft_wrap=True)
         return
-    line = Text(f"{record.window.start:8.1f} s  ")
+    line = Text(f"{clock(record.window.start):>10}  ")
     line.append(f"{record.label.value:9}", style=STYLES[record.label])
     line.append(f"  p {number(record.score)}  unsure {number(record.uncertainty.score)}  ")
     line.append("asks you  " if record.deferred else "          ", style="magenta")

@@ -33,7 +33,9 @@ from alarm_agents.monitor.stage import Measured, Smoothing, Stage
 from alarm_agents.monitor.teach import induce, induction_context, open_media
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
+from alarm_agents.sources.live import LiveSource
 from alarm_agents.sources.media import Media
+from alarm_agents.tools.camera import blindness
 from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.experts import taught_experts
 from alarm_agents.tools.registry import load_tools
@@ -73,6 +75,7 @@ class Monitor:
         self.memory = Memory(rules, workspace.cases, index)
         self.finished_before = False
         """Whether the source that was watched last had been watched to its end before."""
+        self._live: LiveSource | None = None
 
     async def __aenter__(self) -> Monitor:
         await asyncio.to_thread(adopt, self.scenario, self.memory.rules)
@@ -86,6 +89,11 @@ class Monitor:
     ) -> None:
         await self._stack.aclose()
 
+    def stop(self) -> None:
+        """End the watch of a live source: what is in flight is judged, and its incident closed."""
+        if self._live is not None:
+            self._live.stop()
+
     async def watch(
         self, path: str, *, base: Path = Path(), progress: Callable[[Window], None] = lambda _: None
     ) -> AsyncGenerator[Watched, None]:
@@ -96,12 +104,13 @@ class Monitor:
         """
         media = await asyncio.to_thread(open_media, path, self.scenario, base)
         source = media.source
+        self._live = source if isinstance(source, LiveSource) else None
         references = self.workspace.runs.references(self.scenario.name, self.namespace, self._references)
         run = self.workspace.runs.start(
             self.scenario,
             namespace=self.namespace,
             source=source.slug,
-            path=str((base / path).absolute()),
+            path=source.name if source.live else str((base / path).absolute()),  # an address holds secrets
             fingerprint=await asyncio.to_thread(lambda: source.fingerprint),
             references=references.key,
             revision=self.memory.rules.revision(media.identity),
@@ -127,6 +136,8 @@ class Monitor:
                         yield ended
         except SourceError as raised:  # the stream ends here, and with it the incident
             error = raised
+        finally:
+            self.stop()
         for ended in incidents.ended(incidents.current):
             yield ended
         if error is not None:
@@ -214,21 +225,32 @@ class Monitor:
         stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing))
         running: deque[asyncio.Task[tuple[Case, bool]]] = deque()
         error: AlarmError | None = None
+        measured = self._warmed_up(stage, context, media, references)
+        coming: asyncio.Task[Measured | None] | None = None
         try:
             try:
-                async for window, measurements in self._warmed_up(stage, context, media, references):
-                    progress(window)
-                    running.append(asyncio.create_task(self._case(context, window, measurements, budget.lift)))
-                    if len(running) >= AT_ONCE:
-                        yield await running.popleft()
+                while True:
+                    coming = asyncio.create_task(_next(measured))
+                    # A case is told when it is done, however long a live source takes for the next window.
+                    while running and (len(running) >= AT_ONCE or not coming.done()):
+                        either = [running[0]] if coming.done() else [running[0], coming]
+                        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                        if running[0].done():
+                            yield running.popleft().result()
+                    found = await coming
+                    if found is None:
+                        break
+                    progress(found[0])
+                    running.append(asyncio.create_task(self._case(context, *found, budget.lift)))
             except AlarmError as raised:  # what was measured before is judged first
                 error = raised
             while running:
                 yield await running.popleft()
         finally:
-            for task in running:
+            unfinished = [*running, coming] if coming is not None else [*running]
+            for task in unfinished:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*unfinished, return_exceptions=True)
         if error is not None:
             raise error
 
@@ -246,14 +268,16 @@ class Monitor:
                 found, error = None, raised
             if not warm and found is not None:
                 held.append(found)
-                warm = found[0].end - held[0][0].start >= WARM_UP_SECONDS
-                if not warm:
+                blind = bool(blindness(found[1]))  # that must be told now, and teaches nothing
+                warm = not blind and found[0].end - held[0][0].start >= WARM_UP_SECONDS
+                if not warm and not blind:
                     continue
             if held:
-                await self._learn_from_stream(held, context, media)
+                if warm or found is None:
+                    await self._learn_from_stream(held, context, media)
                 for early in held:
                     yield early
-                held, warm = [], True
+                held, warm = [], warm or found is None
                 continue
             if found is None:
                 break
@@ -307,6 +331,10 @@ class Monitor:
             yield Watched(case, known=True)
         for incident in self.workspace.cases.incidents(namespace=self.namespace, run=run.id):
             yield Watched(incident, known=True)
+
+
+async def _next(measured: AsyncIterator[Measured]) -> Measured | None:
+    return await anext(measured, None)
 
 
 def _names(context: Context, case_id: str) -> dict[str, str]:

@@ -32,8 +32,9 @@ class _Series:
 
     def of(self, window: Window, expert: Expert[Any]) -> Measurement:
         """The part that belongs to the window."""
+        measured = {n: s for n, s in self.values.items() if all(i in s for i in window.frames)}
         # Five digits are more than any expert can vouch for, and keep records small.
-        frames = {n: tuple(float(f"{series[i]:.5g}") for i in window.frames) for n, series in self.values.items()}
+        frames = {n: tuple(float(f"{series[i]:.5g}") for i in window.frames) for n, series in measured.items()}
         facts = tuple(fact for at, fact in self.facts if window.start <= at < window.end)
         return Measurement(expert=expert.name, score=expert.score, frames=frames, facts=facts)
 
@@ -58,8 +59,8 @@ class Stage:
         means: dict[tuple[str, str], float] = {}
         kind = self._media.kind
 
-        def smooth(expert: str, name: str, values: tuple[float, ...]) -> list[float]:
-            smoothed = causal(values, kind, means.get((expert, name)))
+        def smooth(expert: str, name: str, values: tuple[float, ...], first: bool) -> list[float]:
+            smoothed = causal(values, kind, None if first else means.get((expert, name)))
             if smoothed:
                 means[expert, name] = smoothed[-1]
             return smoothed
@@ -73,7 +74,7 @@ class Stage:
         """The whole source is measured first: what comes after a frame counts as much as what came before it."""
         windows: list[Window] = []
         series: Mapping[str, _Series] = {}
-        for window, measured in self._measure(lambda _, __, values: list(values)):
+        for window, measured in self._measure(lambda _, __, values, ___: list(values)):
             windows.append(window)
             series = measured
         for kept in series.values():
@@ -85,8 +86,6 @@ class Stage:
 
     def _measure(self, smooth: Any) -> Iterator[tuple[Window, dict[str, _Series]]]:
         series = {name: _Series() for name in self._experts}
-        for expert in self._experts.values():
-            expert.begin()
         source, settings = self._media.source, self._settings
         for window, frames, overlap in cut(
             source.frames(), source=source.slug, size=settings.frames, step=settings.step
@@ -94,9 +93,11 @@ class Stage:
             self._media.keep(window, frames[-len(window.frames) :])
             new = [frame.index for frame in frames[overlap:]]
             for name, expert in self._experts.items():
+                if not overlap:
+                    expert.begin()
                 found = expert.measure(frames, overlap)
                 for measure, values in found.frames.items():
-                    smoothed = smooth(name, measure, values)
+                    smoothed = smooth(name, measure, values, not overlap)
                     series[name].values.setdefault(measure, {}).update(zip(new, smoothed, strict=True))
                 start = frames[overlap].time
                 series[name].facts += [(start if fact.time is None else fact.time, fact) for fact in found.facts]

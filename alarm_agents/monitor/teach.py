@@ -70,6 +70,10 @@ async def teach(
     Raises `SourceError` for a source that cannot be read or when sources of several kinds are mixed.
     """
     medias = [open_media(path, scenario, base) for path in sources]
+    for media in medias:
+        if media.source.live:
+            remedy = "record normal footage to a file; or just watch it, and its first seconds set the threshold"
+            raise SourceError("a live source has no end to learn from", where=media.source.name, remedy=remedy)
     kinds = {media.kind for media in medias}
     if len(kinds) != 1:
         raise SourceError("references mix pictures and captions", remedy="teach from sources of one kind")

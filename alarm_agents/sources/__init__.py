@@ -1,5 +1,6 @@
-"""Sources: video files, folders of frames, recorded captions; cut into windows."""
+"""Sources: video files, folders of frames, recorded captions, cameras and streams; cut into windows."""
 
+from alarm_agents.sources.address import is_live
 from alarm_agents.sources.base import Source, Stamped, slugify
 from alarm_agents.sources.captions import Caption
 from alarm_agents.sources.open import AnySource, expand, open_source
@@ -14,6 +15,7 @@ __all__ = [
     "Stamped",
     "cut",
     "expand",
+    "is_live",
     "open_source",
     "slugify",
 ]

@@ -31,12 +31,17 @@ class Stamped(Protocol):
 
     @property
     def time(self) -> float:
-        """Seconds from the start of the stream."""
+        """Seconds from the start of the stream; Unix seconds for live sources."""
         ...
 
     @property
     def fps(self) -> float:
         """Frames a second of the series that the frame belongs to."""
+        ...
+
+    @property
+    def stretch(self) -> int:
+        """Changes where the stream was interrupted: nothing may be compared across."""
         ...
 
 
@@ -67,7 +72,10 @@ class Source(Protocol[Frame]):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of what the source holds: the same for a copy elsewhere, another for other content."""
+        """SHA-256 (hex) of what the source holds: the same for a copy elsewhere, another for other content.
+
+        A live source has another each time that it is opened.
+        """
         ...
 
     @property
@@ -89,7 +97,8 @@ class Source(Protocol[Frame]):
 
     def read(self, first: int, last: int, *, max_side: int | None = None, every: bool = False) -> list[Frame]:
         """The frames numbered `first` to `last` (both included) that exist, again: those that `frames` yields, or
-        all of them where `every` is set. Pictures are masked, and at native resolution where `max_side` is None.
+        all of them where `every` is set. Pictures are masked, and at native resolution where `max_side` is None. A
+        live source has only the latest.
         """
         ...
 

@@ -25,6 +25,8 @@ class Caption:
     """Seconds from the start of the stream: `index / fps`."""
     fps: float
     """Frames a second, from the scenario."""
+    stretch: int = 0
+    """Always the same: recordings are not interrupted."""
 
 
 class CaptionSource:

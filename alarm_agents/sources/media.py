@@ -62,11 +62,16 @@ class Media:
         return [crop(picture, region) for picture in found] if region else found
 
     def native(self, window: Window, *, before: float = 0.0, after: float = 0.0) -> list[Picture]:
-        """Every frame of the window, and of the seconds `before` and `after` it, at full resolution."""
+        """Every frame of the window, and of the seconds `before` and `after` it, at full resolution.
+
+        Not beyond an interruption of the stream. Where a live source has let go of them, the frames as measured.
+        """
         rate = window.fps if len(window.frames) < 2 else self._native_rate(window)
         first = max(0, window.first - round(before * rate))
         found = self.source.read(first, window.last + round(after * rate), every=True)
-        return [frame for frame in found if isinstance(frame, Picture)]
+        pictures = [frame for frame in found if isinstance(frame, Picture)]
+        own = {frame.stretch for frame in pictures if window.first <= frame.index <= window.last}
+        return [frame for frame in pictures if frame.stretch in own] or self.pictures(window)
 
     @staticmethod
     def _native_rate(window: Window) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -12,21 +11,21 @@ from natsort import natsorted
 
 from alarm_agents.errors import SourceError
 from alarm_agents.scenario import SourceSettings
+from alarm_agents.sources.address import is_live, parse
 from alarm_agents.sources.base import Source, readable
 from alarm_agents.sources.captions import Caption, CaptionSource
 from alarm_agents.sources.folder import FolderSource, is_picture, pictures_in
+from alarm_agents.sources.live import LiveSource
 from alarm_agents.sources.picture import Picture
 from alarm_agents.sources.video import VideoSource
 
 AnySource: TypeAlias = Source[Picture] | Source[Caption]
 Kind = Literal["video", "folder", "captions"]
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|\d+$|/dev/video")
-
 
 def open_source(path: str, settings: SourceSettings, base: Path = Path()) -> AnySource:
     """The source at a path (relative to `base`): a video file, a folder of pictures or a pattern that matches
-    pictures, or a CSV file of captions.
+    pictures, a CSV file of captions; or what `is_live` takes for a camera or an address, which is not opened yet.
 
     Raises `SourceError` when nothing is there, or something that is not a source of the wanted kind.
     """
@@ -35,6 +34,8 @@ def open_source(path: str, settings: SourceSettings, base: Path = Path()) -> Any
     place = base / os.path.expanduser(path)  # unlike Path.expanduser it lets a name such as ~nobody stand
     with readable(path):
         there = bool(path) and "\0" not in path and place.exists()
+        if is_live(path) and not (there and path.isdigit()):
+            return _live(path, settings)
         if not there:
             return _pictures_by_pattern(path, settings, base)
         if place.is_dir():
@@ -89,11 +90,16 @@ def _folder(place: Path, settings: SourceSettings, name: str) -> FolderSource:
     )
 
 
+def _live(path: str, settings: SourceSettings) -> LiveSource:
+    address = parse(path)
+    if settings.kind in ("folder", "captions"):
+        message = f"this is a live source, and source.kind is {settings.kind}"
+        raise SourceError(message, where=address.name, remedy="set source.kind to video or auto")
+    return LiveSource(address, settings)
+
+
 def _pictures_by_pattern(path: str, settings: SourceSettings, base: Path) -> FolderSource:
     """The pictures that a pattern matches; raises `SourceError` for everything else that is not there."""
-    if _ADDRESS.match(path):
-        message = "live sources (addresses and camera numbers) cannot be watched in this version"
-        raise SourceError(message, where=path, remedy="record it to a file; they come with the experts issue")
     matches = _matches(path, base) if _has_magic(path) else []
     files = pictures_in(base / match for match in matches)
     if files and settings.kind in ("auto", "folder"):

@@ -17,6 +17,10 @@ class Picture:
     index: int
     """The frame's number in its source, from 0."""
     time: float
-    """Seconds from the start of the stream, from the container where it has time stamps."""
+    """Seconds from the start of the stream, from the container where it has time stamps; live: Unix seconds."""
     fps: float
     """Frames a second of the series that this picture belongs to."""
+    stretch: int = 0
+    """Changes where the stream was interrupted: nothing may be compared across."""
+    lost: float = 0.0
+    """Seconds for which no picture has come; above 0 this one is black and stands in for it."""

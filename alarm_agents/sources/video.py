@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,10 +19,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.scenario import Polygon, SourceSettings
 from alarm_agents.sources.base import fingerprint_file, slug_of
 from alarm_agents.sources.picture import Picture
-from alarm_agents.sources.regions import apply_masks, scale_down
+from alarm_agents.sources.regions import Image, apply_masks, scale_down
 from alarm_agents.sources.timeline import Place, Timeline
 
 FORMATS = (
@@ -174,11 +174,7 @@ class VideoSource:
             self._anchors.setdefault(place.index // SPACING, place)
 
     def _picture(self, place: Place, frame: VideoFrame, max_side: int | None) -> Picture:
-        width, height = self._size  # of the stream: a picture may differ where the camera was switched over
-        image = np.asarray(frame.to_ndarray(format="bgr24", width=width, height=height), dtype=np.uint8)
-        if turns := round(frame.rotation / 90) % 4:
-            image = np.ascontiguousarray(np.rot90(image, turns))  # both count counter-clockwise
-        image = scale_down(apply_masks(image, self._settings.masks), max_side)
+        image = image_of(frame, self._settings.masks, max_side, self._size)
         return Picture(image, place.index, float(place.time), self.fps)
 
     def _judge(self, last: Place | None, damage: _Damage) -> None:
@@ -193,6 +189,22 @@ class VideoSource:
         if damage.count:
             message = f"{damage.count} pictures or parts are damaged, the first after {damage.after:.1f} s"
             raise SourceError(message, where=self.name, remedy=remedy)
+
+
+def image_of(
+    frame: VideoFrame,
+    masks: Sequence[Polygon],
+    max_side: int | None,
+    size: tuple[int | None, int | None] = (None, None),
+) -> Image:
+    """A decoded frame as (h, w, 3) BGR, upright, masked and scaled down to `max_side`.
+
+    `size` is the stream's width and height: a frame may differ where the camera was switched over.
+    """
+    image = np.asarray(frame.to_ndarray(format="bgr24", width=size[0], height=size[1]), dtype=np.uint8)
+    if turns := round(frame.rotation / 90) % 4:
+        image = np.ascontiguousarray(np.rot90(image, turns))  # both count counter-clockwise
+    return scale_down(apply_masks(image, masks), max_side)
 
 
 def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream] | None]:

@@ -19,7 +19,8 @@ def cut(frames: Iterable[Frame], *, source: str, size: int, step: int) -> Iterat
     Where windows touch (`step == size`) that is one frame of context, the last before the window, which is not one
     of the window's own; where they overlap it is the `size - step` frames shared with the window before. So
     `frames[overlap:]` is new, each frame is new exactly once, `frames[-len(window.frames):]` is the window, and only
-    a stream's first window has overlap 0. The last window may be shorter, but has at least one new frame.
+    a stream's first window has overlap 0. The last window may be shorter, but has at least one new frame. Where the
+    stream was interrupted (`stretch` changes), the window before ends early and the next one is a first one again.
 
     One window of frames (and its context) is held at a time. Where `frames` raises `SourceError`, what came before
     is yielded first. Window ids are unique while frames are a millisecond apart or more.
@@ -29,6 +30,8 @@ def cut(frames: Iterable[Frame], *, source: str, size: int, step: int) -> Iterat
     shared = size - step
     context: list[Frame] = []
     for new in _runs(frames, size, step):
+        if context and context[-1].stretch != new[0].stretch:
+            context = []
         held = [*context, *new]
         own = held[len(context) - shared :] if context else held
         yield _window(own, source), held, len(context)
@@ -36,11 +39,16 @@ def cut(frames: Iterable[Frame], *, source: str, size: int, step: int) -> Iterat
 
 
 def _runs(frames: Iterable[Frame], first: int, later: int) -> Iterator[list[Frame]]:
-    """Frames that are new in a window: `first` for the first one, then `later` each, and what is left at the end."""
+    """Frames that are new in a window: `first` for a stretch's first one, then `later` each, and what is left."""
     run: list[Frame] = []
-    wanted = first
+    wanted, stretch = first, None
     try:
         for frame in frames:
+            if run and run[-1].stretch != frame.stretch:
+                yield run
+                run = []
+            if frame.stretch != stretch:
+                wanted, stretch = first, frame.stretch
             run.append(frame)
             if len(run) == wanted:
                 yield run

@@ -52,9 +52,9 @@ HOSTILE: list[tuple[str, dict[str, bytes], dict[str, object], str]] = [
     ("x" * 5000, {}, {}, "file name too long"),
     ("none*.jpg", {}, {}, "nothing is there"),
     ("*.txt", {"a.txt": b"x"}, {}, "not pictures; name one of them, such as a.txt"),
-    ("rtsp://cam/1", {}, {}, "live sources"),
-    ("https://host/v.mp4", {}, {}, "live sources"),
-    ("0", {}, {}, "live sources"),
+    ("rtsp://cam/1", {}, {"kind": "captions"}, "this is a live source"),
+    ("ftp://me:secret@host/v.mp4", {}, {}, "cannot be watched"),
+    ("0", {}, {"kind": "folder"}, "this is a live source"),
     ("zero.mp4", {"zero.mp4": b""}, {}, "zero.mp4: the file is empty"),
     ("zero.csv", {"zero.csv": b""}, {}, "zero.csv: the file is empty"),
     ("text.mp4", {"text.mp4": b"hello " * 100}, {}, "not a video"),
@@ -156,7 +156,7 @@ def test_patterns_become_sources(tmp_path: Path, folder_writer: Writer) -> None:
 
 
 def test_captions_know_nothing_of_labels(streams: dict[str, Path]) -> None:
-    assert {field.name for field in fields(Caption)} == {"text", "index", "time", "fps"}
+    assert {field.name for field in fields(Caption)} == {"text", "index", "time", "fps", "stretch"}
     caption = open_source(str(streams["captions"]), settings()).read(40, 40)[0]
     assert caption == Caption("frame 40, with 5 people", 40, 4.0, 10.0)
 
