@@ -21,7 +21,7 @@ PASSES = range(100, 124)
 
 @dataclass(frozen=True)
 class Yard:
-    """Footage of one place: nothing odd, a cart that passes, another one, and something twice as fast."""
+    """Footage of one place: nothing odd, a cart that passes, another one, and something faster."""
 
     normal: Path
     cart: Path
@@ -36,7 +36,7 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Yard:
         normal = write_folder(place / "normal", clip(96, seed=2))
         cart = write_folder(place / "cart", clip(160, fast=PASSES, seed=2))
         again = write_folder(place / "again", clip(64, fast=range(30, 56), seed=2))
-        patch.setattr(generated, "RUN", 2 * generated.RUN)
+        patch.setattr(generated, "RUN", 1.6 * generated.RUN)
         faster = write_folder(place / "faster", clip(64, fast=range(20, 50), seed=2))
     return Yard(normal, cart, again, faster)
 
