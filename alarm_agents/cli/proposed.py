@@ -86,7 +86,6 @@ def reject(
 ) -> None:
     """Turn a proposed rule down; it stays on record."""
     memory = rules_of(open_workspace(), scenario, rule)
-    _proposed(memory, rule)
     said = f"rejected by {who()}" + (f": {note_}" if note_ else "")
     report(_decided(memory, rule, RuleStatus.REJECTED, said), json_)
 
@@ -184,5 +183,5 @@ def _sure(rule: str) -> bool:
 
 def _decided(memory: RuleMemory, rule: str, status: RuleStatus, said: str) -> Rule:
     """The rule with that status, and who decided it beside what was noted before."""
-    before = memory.history(rule)[-1].provenance.note
+    before = _proposed(memory, rule).provenance.note  # again: somebody may have decided while a person was asked
     return memory.set_status(rule, status, f"{before}; {said}" if before else said)

@@ -100,7 +100,7 @@ def add(
 def disable(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOption = False) -> None:
     """Stop applying a rule; it stays on record."""
     memory = _memory(scenario, rule)
-    _settled(memory, rule)
+    _refuse_proposed(memory, rule)
     report(memory.set_status(rule, RuleStatus.DISABLED), json_)
 
 
@@ -108,7 +108,7 @@ def disable(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOptio
 def enable(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOption = False) -> None:
     """Apply a disabled or rejected rule again."""
     memory = _memory(scenario, rule)
-    _settled(memory, rule)
+    _refuse_proposed(memory, rule)
     report(memory.set_status(rule, RuleStatus.ACTIVE), json_)
 
 
@@ -149,7 +149,7 @@ def export(scenario: WhichScenario = None) -> None:
     )
 
 
-def _settled(memory: RuleMemory, rule: str) -> None:
+def _refuse_proposed(memory: RuleMemory, rule: str) -> None:
     """Raise `ConflictError` for a rule that waits for a person's word."""
     if memory.history(rule)[-1].status is RuleStatus.PROPOSED:
         remedy = f"`alarm rules approve {rule}` or `alarm rules reject {rule}`"
