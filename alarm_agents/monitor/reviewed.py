@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from alarm_agents.errors import AlarmError, SourceError
-from alarm_agents.monitor.references import Clip
+from alarm_agents.monitor.references import Clip, as_held
 from alarm_agents.scenario import Scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
-from alarm_agents.sources.picture import Picture
-from alarm_agents.tools.scene import small
 from alarm_agents.types import Case, Resolution, Window
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.reviewed import Reviewed
@@ -84,4 +82,4 @@ def _frames(media: Media, window: Window, max_side: int) -> list[Any]:
     before = [frame for frame in read if frame.index < window.first][-1:] if media.kind == "frames" else []
     if len(own) < len(numbers):
         raise SourceError("frames of its window are missing")
-    return [small(frame) if isinstance(frame, Picture) else frame for frame in (*before, *own)]
+    return [as_held(frame) for frame in (*before, *own)]

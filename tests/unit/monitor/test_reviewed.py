@@ -59,7 +59,7 @@ def test_the_frames_are_those_that_were_watched(
     scenario = yard(fps=5) if source == "video" else yard()
     cases = review(workspace, path, scenario)
     found = read_reviewed(workspace, scenario, "frames")
-    wanted = {frame.index: small(frame).image for frame in open_media(str(path), scenario).source.frames()}
+    wanted = {frame.index: small(frame) for frame in open_media(str(path), scenario).source.frames()}
     assert found.cases == [case.id for case in cases]
     assert len(cases) > 1
     for clip_, case in zip(found.clips, cases, strict=True):
