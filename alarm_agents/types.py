@@ -146,8 +146,9 @@ class RuleKind(StrEnum):
 
 
 class RuleStatus(StrEnum):
-    """Only active rules are recalled; rejected ones stay on record with the reason."""
+    """Only active rules judge; proposed ones wait for a person, rejected ones stay on record with the reason."""
 
+    PROPOSED = "proposed"
     ACTIVE = "active"
     DISABLED = "disabled"
     REJECTED = "rejected"
@@ -279,7 +280,7 @@ class TraceAnomaly(Record):
 
 
 class Resolution(Record):
-    """A person's answer to a deferred case."""
+    """A person's answer to a case: one that was handed over, or any other that is stored."""
 
     answer: Literal["normal", "anomalous", "unsure"]
     note: str = ""

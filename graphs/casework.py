@@ -9,7 +9,7 @@ from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, facts, latest
 from alarm_agents.memory.recall import answered_label
 from alarm_agents.scenario import EMBEDDED
-from alarm_agents.types import Case, CaseStatus, Incident, Label, Parse, Perception, Verdict
+from alarm_agents.types import Case, CaseStatus, Incident, Label, Parse, Perception, Resolution, Verdict
 from alarm_agents.uncertainty import signals
 
 COOL_DOWN = 10.0
@@ -24,8 +24,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
     p = signals.mean_p(verdicts)
     resolution = state.get("resolution")
     label = answered_label(resolution)
-    if label is Label.UNKNOWN and p is not None:
-        label = Label.ANOMALOUS if p >= 0.5 else Label.NORMAL
+    label = _label(p) if label is Label.UNKNOWN else label
     perceptions = tuple(state.get("perceptions", {}).values())
     everyone = tuple(state.get("verdicts", {}).values())
     rules = dict.fromkeys(ref for verdict in verdicts for ref in verdict.rules)
@@ -59,6 +58,26 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         revision=state.get("revision", 0),
         trace_id=state["trace"][0],
     )
+
+
+def by_agents(case: Case) -> Label:
+    """The label that the agents gave the case, whatever a person has answered since."""
+    return _label(case.score)
+
+
+def answered(case: Case, resolution: Resolution) -> Case:
+    """A case that the graph has concluded, with a person's answer; "unsure" leaves it as the agents made it."""
+    told, state = answered_label(resolution), _known(case)
+    update: dict[str, Any] = {"resolution": resolution}
+    if told not in (Label.UNKNOWN, case.label):
+        severity = _severity(latest(state)) if told is Label.ANOMALOUS else 0
+        update |= {"label": told, "severity": severity, "title": _title(told, state)}
+    return case.model_copy(update=update)
+
+
+def alarm_title(case: Case) -> str:
+    """The title that the case has, or would have, as an anomaly."""
+    return case.title if case.label is Label.ANOMALOUS else _title(Label.ANOMALOUS, _known(case))
 
 
 def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False) -> tuple[Incident | None, bool]:
@@ -118,6 +137,20 @@ def without(incident: Incident, case: Case, rest: Sequence[Case]) -> Incident:
             "title": strongest.title,
         }
     )
+
+
+def _label(p: float | None) -> Label:
+    if p is None:
+        return Label.UNKNOWN
+    return Label.ANOMALOUS if p >= 0.5 else Label.NORMAL
+
+
+def _known(case: Case) -> MonitorState:
+    """What a stored case still has of the state that it was assembled from."""
+    return {
+        "perceptions": {perception.member: perception for perception in case.perceptions},
+        "verdicts": {f"{verdict.round}:{verdict.member}": verdict for verdict in case.verdicts},
+    }
 
 
 def _frame_scores(verdicts: Sequence[Verdict], count: int) -> tuple[float, ...]:

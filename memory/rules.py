@@ -1,4 +1,4 @@
-"""Rule memory: immutable versions in `alarm.db`, and a revision number that moves with every change.
+"""Rule memory: immutable versions in `alarm.db`, and a revision number that moves when what judges changes.
 
 Whoever judges a window reads the revision first, so that a change made by another process counts from the
 next window on.
@@ -42,10 +42,11 @@ class RuleMemory:
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
 
-    def latest(self, source: str | None = None) -> list[Rule]:
-        """Each rule in its latest version, whatever its status, by id."""
+    def latest(self, source: str | None = None, revision: int | None = None) -> list[Rule]:
+        """Each rule in its latest version (the latest by that revision), whatever its status, by id."""
         c = db.rules.c
-        newest = select(c.id, func.max(c.version).label("version")).where(*self._mine).group_by(c.id).subquery()
+        known = self._mine if revision is None else (*self._mine, c.revision <= revision)
+        newest = select(c.id, func.max(c.version).label("version")).where(*known).group_by(c.id).subquery()
         query = (
             select(c.record)
             .join(newest, (c.id == newest.c.id) & (c.version == newest.c.version))
@@ -57,9 +58,9 @@ class RuleMemory:
         with self._engine.connect() as connection:
             return [Rule.model_validate(row) for row in connection.scalars(query)]
 
-    def active(self, source: str | None = None) -> list[Rule]:
-        """The rules that judge windows of `source`: the latest versions that are active."""
-        return [rule for rule in self.latest(source) if rule.status is RuleStatus.ACTIVE]
+    def active(self, source: str | None = None, revision: int | None = None) -> list[Rule]:
+        """The rules that judge windows of `source` (that judged them at that revision): those that are active."""
+        return [rule for rule in self.latest(source, revision) if rule.status is RuleStatus.ACTIVE]
 
     def history(self, rule: str) -> list[Rule]:
         """All versions of a rule, the oldest first; raises `NotFoundError`."""
@@ -75,13 +76,14 @@ class RuleMemory:
     def add(self, rules: Sequence[Rule]) -> list[Rule]:
         """Store the rules as new versions, in one transaction and one revision; returns them as stored.
 
-        A rule that says what its latest version says already is left alone.
+        A rule that says what its latest version says already is left alone. The revision stays where it is when no
+        version that is active comes or goes: a proposed rule is no reason to watch anything again.
         """
         with self._engine.begin() as connection:
             # An update of nothing takes SQLite's write lock, so that two processes cannot pick one version.
             connection.execute(update(db.rules).where(false()).values(id=db.rules.c.id))
             last = connection.scalar(select(func.max(db.rules.c.revision)).where(*self._mine)) or 0
-            return [self._add(connection, rule, last + 1) for rule in rules]
+            return [self._add(connection, rule, last) for rule in rules]
 
     def set_status(self, rule: str, status: RuleStatus, note: str = "") -> Rule:
         """A new version of the rule with that status; raises `NotFoundError`."""
@@ -107,17 +109,15 @@ class RuleMemory:
         return "\n".join(difflib.unified_diff(before, after, f"{rule} v{old}", f"{rule} v{new}", lineterm=""))
 
     def _add(self, connection: Connection, rule: Rule, revision: int) -> Rule:
+        """The rule as stored, at the revision after that one if it changes what judges."""
         c = db.rules.c
         query = select(c.record).where(*self._mine, c.id == rule.id).order_by(c.version.desc()).limit(1)
         found = connection.scalar(query)
-        if found is not None:
-            last = Rule.model_validate(found)
-            if _says(last) == _says(rule):
-                return last
-            rule = rule.model_copy(update={"version": last.version + 1})
-        else:
-            rule = rule.model_copy(update={"version": 1})
-        rule = rule.model_copy(update={"created": time.time()})
+        last = Rule.model_validate(found) if found is not None else None
+        if last is not None and _says(last) == _says(rule):
+            return last
+        rule = rule.model_copy(update={"version": last.version + 1 if last else 1, "created": time.time()})
+        judges = RuleStatus.ACTIVE in (rule.status, last and last.status)
         connection.execute(
             insert(db.rules).values(
                 namespace=self.namespace,
@@ -126,7 +126,7 @@ class RuleMemory:
                 version=rule.version,
                 source=rule.source,
                 status=rule.status.value,
-                revision=revision,
+                revision=revision + 1 if judges else revision,
                 record=rule.model_dump(mode="json"),
             )
         )

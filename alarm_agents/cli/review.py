@@ -1,4 +1,4 @@
-"""`alarm review`: the queue of cases that wait for a person, and the answers."""
+"""`alarm review`: the queue of cases that wait for a person, and answers to these and to any other case."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from alarm_agents.cli.app import JsonOption, open_workspace, run_traced
 from alarm_agents.cli.output import clock, console, emit, note, number, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.watch import case_line
-from alarm_agents.monitor.run import Monitor
+from alarm_agents.cli.which import WhichScenario, scenario_name
+from alarm_agents.monitor import answers
+from alarm_agents.monitor.answers import Answered
 from alarm_agents.types import Case, CaseStatus, Resolution
-from alarm_agents.workspace import Workspace
 
-commands = typer.Typer(no_args_is_help=True, help="Cases that wait for a person.")
+commands = typer.Typer(no_args_is_help=True, help="Cases that wait for a person, and answers to any case.")
 
 
 class Answer(StrEnum):
@@ -32,7 +33,7 @@ class Answer(StrEnum):
 def list_(json_: JsonOption = False) -> None:
     """List the cases that wait for an answer."""
     workspace = open_workspace()
-    _finish(workspace)
+    run_traced(workspace, answers.finish(workspace))
     waiting = workspace.cases.find(status=CaseStatus.PENDING)
     if json_:
         emit([case_line(case) for case in waiting])
@@ -61,42 +62,73 @@ def show(case: Annotated[str, typer.Argument(help="The case's id.")], json_: Jso
 
 @commands.command(epilog='Example: `alarm review resolve CASE --as normal --note "the gardener"`')
 def resolve(
-    case: Annotated[str, typer.Argument(help="The case's id.")],
+    key: Annotated[str, typer.Argument(metavar="CASE|INCIDENT", help="The id of a case, or of a whole incident.")],
     answer: Annotated[Answer, typer.Option("--as", help="What it is.")],
     note_: Annotated[str, typer.Option("--note", help="Why, in your words.")] = "",
     json_: JsonOption = False,
 ) -> None:
-    """Answer a case; its graph goes on from where it waited."""
+    """Answer a case or all of an incident, once; also one that nobody asked about.
+
+    A case that waits goes on from there. Of what had alarmed and is normal, a rule is proposed, and its windows
+    become references; of what was missed, a rule is proposed where a measure sets it apart.
+    """
     workspace = open_workspace()
     resolution = Resolution(answer=answer.value, note=note_, by=who(), at=time.time())
-
-    async def work() -> Case:
-        async with _monitor_of(workspace, case) as monitor:
-            return await monitor.resolve(case, resolution)
-
-    done = run_traced(workspace, work())
-    if json_:
-        emit(case_line(done))
+    found = run_traced(workspace, answers.answer(workspace, key, resolution))
+    if not json_:
+        _tell(found, answer)
+        return
+    rule = found.suggestion.rule
+    learned = {
+        "rule": rule.model_dump(mode="json") if rule else None,
+        "no_rule_because": found.suggestion.reason,
+        "not_answered": list(found.missed),
+    }
+    lines = [case_line(case) for case in found.cases]
+    if found.cases[0].id == key:
+        emit({**lines[0], **learned})
     else:
-        console.print(plain(f"{done.id} is {done.label.value}, as you said"))
+        emit({"type": "answered", "incident": key, "cases": lines, **learned})
 
 
-def _finish(workspace: Workspace) -> None:
-    """Take cases on whose answers were written but whose graphs were cut off before they ended."""
-    for case in workspace.cases.find(status=CaseStatus.RESOLVED):
+@commands.command()
+def references(scenario: WhichScenario = None, json_: JsonOption = False) -> None:
+    """List the windows that answers of "normal" have added to what `alarm induce` learns from."""
+    workspace = open_workspace()
+    name = scenario_name(workspace, scenario)
+    kept = workspace.reviewed.find(name)
+    if json_:
+        emit([reviewed.model_dump(mode="json") for reviewed in kept])
+        return
+    table = Table(title=f"{len(kept)} reviewed windows of '{name}'", title_justify="left")
+    for column in ("case", "source", "from", "to", "by", "note"):
+        table.add_column(column, overflow="fold")
+    for reviewed in kept:
+        window, said = reviewed.window, reviewed.resolution
+        times = (f"{window.start:.1f} s", f"{window.end:.1f} s")
+        table.add_row(plain(reviewed.case), plain(reviewed.path), *times, plain(said.by), plain(said.note))
+    console.print(table)
+    if kept:
+        note(f"teach with them: alarm induce --reviewed -s {name}")
 
-        async def work(case_id: str = case.id) -> Case:
-            async with _monitor_of(workspace, case_id) as monitor:
-                return await monitor.finish_resolved(case_id)
 
-        run_traced(workspace, work())
-
-
-def _monitor_of(workspace: Workspace, case_id: str) -> Monitor:
-    """The monitor that the case was judged by, from the scenario as it was then."""
-    found = workspace.cases.get(case_id)
-    scenario, _, key = workspace.runs.scenario_of(workspace.cases.run_of(case_id))
-    return Monitor(workspace, scenario, namespace=found.namespace, references=key)
+def _tell(found: Answered, answer: Answer) -> None:
+    """What the answer came to, and what can be done next."""
+    for case in found.cases:
+        said = "stays as it is" if answer is Answer.UNSURE else f"is {case.label.value}, as you said"
+        console.print(plain(f"{case.id} {said}"))
+    for missed in found.missed:
+        note(missed, "yellow")
+    rule = found.suggestion.rule
+    if rule is None:
+        note(f"no rule is proposed: {found.suggestion.reason}")
+        return
+    console.print(plain(f"proposed rule {rule.id} v{rule.version}, {rule.kind.value}: {rule.text}"), soft_wrap=True)
+    if rule.predicate is not None:
+        console.print(plain(f"  {rule.predicate}"), soft_wrap=True)
+    console.print("it judges nothing until you approve it; what it would have changed, and then:")
+    for command in ("replay", "approve"):
+        console.print(plain(f"  alarm rules {command} {rule.id}"))
 
 
 def _show(case: Case) -> None:

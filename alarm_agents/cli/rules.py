@@ -12,47 +12,31 @@ from alarm_agents.agents.predicates import check_predicate
 from alarm_agents.cli.app import JsonOption, open_workspace
 from alarm_agents.cli.output import console, emit, note, plain
 from alarm_agents.cli.people import who
-from alarm_agents.errors import ConfigurationError
-from alarm_agents.graphs.load import load_monitor
-from alarm_agents.memory.rules import RuleMemory, scenarios_with, written_by_person
+from alarm_agents.cli.which import WhichScenario, rules_of
+from alarm_agents.errors import ConflictError
+from alarm_agents.memory.rules import RuleMemory, written_by_person
 from alarm_agents.types import Rule, RuleKind, RuleStatus
 
 commands = typer.Typer(no_args_is_help=True, help="What is held to be normal and anomalous, in versions.")
 RuleArgument = Annotated[str, typer.Argument(help="The rule's id.")]
 
 
-WhichScenario = Annotated[
-    str | None,
-    typer.Option(
-        "--scenario", "-s", help="The scenario's name or file [default: the one that has the rule, or was used last]"
-    ),
-]
-
-
 def _memory(scenario: str | None, rule: str | None = None) -> RuleMemory:
-    """The rules of the scenario that is meant: the one named, the one that has the rule, or the one used last."""
-    workspace = open_workspace()
-    if scenario is None:
-        holders = scenarios_with(workspace.engine, rule) if rule else []
-        if len(holders) > 1:
-            raise ConfigurationError(
-                f"several scenarios have a rule '{rule}'", remedy=f"say -s {' or -s '.join(holders)}"
-            )
-        name = holders[0] if holders else workspace.runs.latest_scenario() or "generic"
-    else:
-        name = scenario if scenario in scenarios_with(workspace.engine) else load_monitor(scenario)[0].name
-    return RuleMemory(workspace.engine, name)
+    return rules_of(open_workspace(), scenario, rule)
 
 
 @commands.command("list")
 def list_(
     scenario: WhichScenario = None,
-    everything: Annotated[bool, typer.Option("--everything", help="Disabled and rejected rules too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="Proposed, disabled and rejected rules too.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
     """List the rules that judge."""
     memory = _memory(scenario)
-    found = memory.latest() if everything else memory.active()
+    known = memory.latest()
+    found = [rule for rule in known if everything or rule.status is RuleStatus.ACTIVE]
     if json_:
         emit(
             {
@@ -72,6 +56,9 @@ def list_(
         text = plain(f"{rule.id} v{rule.version}"), rule.kind.value, str(rule.severity), rule.status.value
         table.add_row(*text, plain(origin), plain(rule.text))
     console.print(table)
+    for rule in known:
+        if rule.status is RuleStatus.PROPOSED and not everything:
+            note(f"{rule.id} is proposed and judges nothing yet: alarm rules approve {rule.id}")
 
 
 @commands.command()
@@ -106,19 +93,23 @@ def add(
     else:
         note("this rule has no --predicate: only models can apply it, experts cannot", "yellow")
     written = written_by_person(text, kind, predicate=predicate, severity=severity, author=who())
-    _report(_memory(scenario).add([written])[0], json_)
+    report(_memory(scenario).add([written])[0], json_)
 
 
 @commands.command()
 def disable(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOption = False) -> None:
     """Stop applying a rule; it stays on record."""
-    _report(_memory(scenario, rule).set_status(rule, RuleStatus.DISABLED), json_)
+    memory = _memory(scenario, rule)
+    _refuse_proposed(memory, rule)
+    report(memory.set_status(rule, RuleStatus.DISABLED), json_)
 
 
 @commands.command()
 def enable(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOption = False) -> None:
     """Apply a disabled or rejected rule again."""
-    _report(_memory(scenario, rule).set_status(rule, RuleStatus.ACTIVE), json_)
+    memory = _memory(scenario, rule)
+    _refuse_proposed(memory, rule)
+    report(memory.set_status(rule, RuleStatus.ACTIVE), json_)
 
 
 @commands.command()
@@ -141,7 +132,7 @@ def rollback(
     json_: JsonOption = False,
 ) -> None:
     """Make an earlier version the latest again (as a new version)."""
-    _report(_memory(scenario, rule).rollback(rule, version), json_)
+    report(_memory(scenario, rule).rollback(rule, version), json_)
 
 
 @commands.command()
@@ -158,7 +149,15 @@ def export(scenario: WhichScenario = None) -> None:
     )
 
 
-def _report(rule: Rule, json_: bool) -> None:
+def _refuse_proposed(memory: RuleMemory, rule: str) -> None:
+    """Raise `ConflictError` for a rule that waits for a person's word."""
+    if memory.history(rule)[-1].status is RuleStatus.PROPOSED:
+        remedy = f"`alarm rules approve {rule}` or `alarm rules reject {rule}`"
+        raise ConflictError("the rule is only proposed", where=rule, remedy=remedy)
+
+
+def report(rule: Rule, json_: bool) -> None:
+    """Print what has become of a rule."""
     if json_:
         emit(rule.model_dump(mode="json"))
     else:

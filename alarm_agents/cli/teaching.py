@@ -17,6 +17,7 @@ from alarm_agents.models import build_models
 from alarm_agents.monitor.teach import Taught, teach
 from alarm_agents.scenario import load_scenario
 from alarm_agents.sources.open import expand
+from alarm_agents.workspace import Workspace
 
 
 @app.command(epilog="Example: `alarm init --scenario my_walkway.yaml`")
@@ -39,21 +40,33 @@ def init(
 
 @app.command(
     epilog="Examples: `alarm induce normal.mp4 -s walkway` · `alarm induce 'train/*' -s walkway --frames 10 --seed 1`"
+    " · `alarm induce --reviewed -s walkway`"
 )
 def induce(
-    sources: Annotated[list[str], typer.Argument(help="Sources of normal data; globs are several sources.")],
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Sources of normal data; globs are several sources.")
+    ] = None,
     scenario: ScenarioOption = "generic",
     frames: Annotated[
         int | None, typer.Option(min=1, help="Draw so many frames (each with its neighbours) instead of whole windows.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    reviewed: Annotated[
+        bool, typer.Option("--reviewed", help="Learn from the same references as the last time, with answers since.")
+    ] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Learn what is normal: fit the experts on references and induce rules from them."""
+    """Learn what is normal: fit the experts on references and induce rules from them.
+
+    Windows that people have answered "normal" (see `alarm review references`) are among the references.
+    """
     found = load_scenario(scenario)
     workspace = open_workspace()
     models = build_models(found.models, found.folder)
-    paths = [path for pattern in sources for path in expand(pattern)]
+    if reviewed:
+        paths, frames, seed = _as_before(workspace, found.name, sources)
+    else:
+        paths = [path for pattern in sources or [] for path in expand(pattern)]
     if not paths:
         raise ConfigurationError("no source of normal data was named")
     announce(found)
@@ -66,6 +79,18 @@ def induce(
         emit(taught_document(taught, found.name))
     else:
         show_rules(taught, found.name)
+
+
+def _as_before(workspace: Workspace, scenario: str, sources: list[str] | None) -> tuple[list[str], int | None, int]:
+    """The sources, number of frames and seed that the scenario was taught with."""
+    if sources:
+        remedy = "without --reviewed, answers count too; with it, name no sources"
+        raise ConfigurationError("--reviewed learns from the sources of the last time", remedy=remedy)
+    details = workspace.runs.references(scenario, "main").details
+    if not details:
+        remedy = f"teach it first: alarm induce NORMAL -s {scenario}"
+        raise ConfigurationError(f"scenario '{scenario}' has not been taught yet", remedy=remedy)
+    return list(details["sources"]), details["frames"], details["seed"]
 
 
 def taught_document(taught: Taught, scenario: str) -> dict[str, Any]:

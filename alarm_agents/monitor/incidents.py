@@ -68,7 +68,7 @@ class Incidents:
         return case
 
     async def _extended(self, case: Case) -> Incident | None:
-        if case.deferred:  # a person may have answered it while the cases before it were waited for
+        if case.deferred or case.label is not Label.NORMAL:  # a person may have answered it meanwhile
             case = self._cases.get(case.id)
         incident = self._as_stored(self.current.id) if self.current is not None else None
         if case.incident is not None:

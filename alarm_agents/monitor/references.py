@@ -96,10 +96,11 @@ def _collected(media: Media, wanted: Sequence[range]) -> Iterator[Clip]:
     needed = {place for run in wanted for place in run}
     if not needed:
         return
-    held = {i: _held(frame) for i, frame in enumerate(media.source.frames()) if i in needed}
+    held = {i: as_held(frame) for i, frame in enumerate(media.source.frames()) if i in needed}
     for run in wanted:
         yield Clip(media.source.slug, [held[place] for place in run])
 
 
-def _held(frame: Any) -> Any:
+def as_held(frame: Any) -> Any:
+    """A frame as it is held in memory to learn from: a picture in the size that experts work at."""
     return replace(frame, image=small(frame)) if isinstance(frame, Picture) else frame

@@ -147,7 +147,7 @@ class Monitor:
     async def resolve(self, case_id: str, resolution: Resolution) -> Case:
         """Write a person's answer to a deferred case and let its graph go on to the end.
 
-        Raises `ConflictError` when the case does not wait, or its hand-off was cut off before it was saved.
+        Raises `ConflictError` when the case has its answer, or its hand-off was cut off before it was saved.
         """
         pending = self.workspace.cases.get(case_id).status is CaseStatus.PENDING
         if pending and not await waits(self._graph, case_id):
@@ -158,6 +158,15 @@ class Monitor:
 
     async def finish_resolved(self, case_id: str) -> Case:
         """Take a case that has its answer through the rest of the graph (again, after a crash in between)."""
+        if await waits(self._graph, case_id):
+            await self._go_on(case_id)
+        run_id = self.workspace.cases.run_of(case_id)
+        settled = Incidents(self.scenario, self.workspace.cases, run_id).resettled(self.workspace.cases.get(case_id))
+        await self._saver.adelete_thread(case_id)
+        return settled
+
+    async def _go_on(self, case_id: str) -> None:
+        """Resume the graph that waits for the case's answer."""
         case = self.workspace.cases.get(case_id)
         run_id = self.workspace.cases.run_of(case_id)
         _, path, key = self.workspace.runs.scenario_of(run_id)
@@ -172,9 +181,6 @@ class Monitor:
                 context=context,
                 durability="exit",
             )
-        settled = Incidents(self.scenario, self.workspace.cases, run_id).resettled(self.workspace.cases.get(case_id))
-        await self._saver.adelete_thread(case_id)
-        return settled
 
     def _context(self, run: Run, media: Media, references: References) -> Context:
         agents, models = self.scenario.agents, self.models

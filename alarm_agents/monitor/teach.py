@@ -20,6 +20,7 @@ from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import Model
 from alarm_agents.monitor.references import Clip, divided, draw
+from alarm_agents.monitor.reviewed import read_reviewed
 from alarm_agents.monitor.stage import Stage
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario, SourceSettings
@@ -80,24 +81,26 @@ async def teach(
     progress("reading references")
     kind = medias[0].kind
     clips = await asyncio.to_thread(draw, medias, frames, seed)
+    reviewed = await asyncio.to_thread(read_reviewed, workspace, scenario, kind, namespace)
+    clips += reviewed.clips
     references = await asyncio.to_thread(_cross_measured, clips, kind, scenario.source, progress)
     progress("teaching the experts")
     states = await asyncio.to_thread(_fitted, clips, kind)
-    context = induction_context(
-        workspace, scenario, models, {media.source.slug: media for media in medias}, namespace=namespace
-    )
+    by_slug = {**reviewed.media, **{media.source.slug: media for media in medias}}
+    context = induction_context(workspace, scenario, models, by_slug, namespace=namespace)
     progress("inducing rules")
     rules, failed = await induce(context, references)
     details = {
-        "sources": list(sources),
+        "sources": [_findable(path, base) for path in sources],
         "fingerprint": hashlib.sha256("".join(m.source.fingerprint for m in medias).encode()).hexdigest(),
         "frames": frames,
         "seed": seed,
         "clips": len(clips),
         "scenario": scenario.digest,
+        **({"reviewed": reviewed.cases} if reviewed.cases else {}),
     }
     stored = workspace.runs.teach(scenario.name, namespace, details, states)
-    return Taught(stored, tuple(rules), len(clips), tuple(failed))
+    return Taught(stored, tuple(rules), len(clips), (*reviewed.notes, *failed))
 
 
 def induction_context(
@@ -132,6 +135,12 @@ async def induce(context: InductionContext, references: Sequence[Reference]) -> 
         graph = build_induction().compile()
         result = await graph.ainvoke({"references": tuple(references)}, context=context)
     return list(result["rules"]), failures(result["proposals"])
+
+
+def _findable(path: str, base: Path) -> str:
+    """The path as it is found from any folder, where there is something at it (a pattern or an address stays)."""
+    place = base / path
+    return str(place.absolute()) if place.exists() else path
 
 
 def _cross_measured(clips: Sequence[Clip], kind: Kind, settings: SourceSettings, progress: Progress) -> list[Reference]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, delete, func, select, update
+from sqlalchemy import Connection, Engine, Select, delete, false, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from alarm_agents.errors import ConflictError, NotFoundError
 from alarm_agents.types import Case, CaseStatus, Incident, Resolution
 from alarm_agents.workspace import database as db
+
+AT_A_TIME = 200
+"""Cases read at a time where all of a scenario's are asked for."""
 
 
 class CaseStore:
@@ -54,6 +57,22 @@ class CaseStore:
                 query = query.where(db.cases.c[column] == value)
         return [Case.model_validate(row) for row in self._records(query.order_by(db.cases.c.source, db.cases.c.start))]
 
+    def each(self, scenario: str, *, namespace: str = "main") -> Iterator[tuple[Case, str]]:
+        """The stored cases of a scenario, each with its run, run by run and in order; a few at a time in memory."""
+        c = db.cases.c
+        query = select(c.record, c.run).where(c.namespace == namespace, c.scenario == scenario)
+        with self._engine.connect() as connection:
+            rows = connection.execution_options(yield_per=AT_A_TIME).execute(query.order_by(c.run, c.start, c.id))
+            for row in rows:
+                yield Case.model_validate(row.record), row.run
+
+    def count(self, scenario: str, *, namespace: str = "main") -> int:
+        """How many cases of the scenario are stored."""
+        c = db.cases.c
+        with self._engine.connect() as connection:
+            where = (c.namespace == namespace, c.scenario == scenario)
+            return connection.scalar(select(func.count()).where(*where)) or 0
+
     def count_answered(self, namespace: str, scenario: str) -> int:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""
         c = db.cases.c
@@ -62,21 +81,20 @@ class CaseStore:
             return connection.scalar(query) or 0
 
     def resolve(self, case_id: str, resolution: Resolution) -> Case:
-        """Write a person's answer if and only if the case still waits for one (compare-and-set).
+        """Write a person's answer if and only if the case has none (compare-and-set).
 
-        Raises `ConflictError` when it does not wait (any more), `NotFoundError` when there is none.
+        Raises `ConflictError` when it has been answered, `NotFoundError` when there is no such case.
         """
         with self._engine.begin() as connection:
-            # Take the write lock before reading, so that of two answers exactly one wins.
-            waiting = update(db.cases).where(db.cases.c.id == case_id, db.cases.c.status == CaseStatus.PENDING.value)
-            won = connection.execute(waiting.values(status=CaseStatus.RESOLVED.value)).rowcount == 1
+            # An update of nothing takes the write lock before reading, so that of two answers exactly one wins.
+            connection.execute(update(db.cases).where(false()).values(id=db.cases.c.id))
             row = connection.execute(select(db.cases.c.record, db.cases.c.run).where(db.cases.c.id == case_id)).first()
             if row is None:
                 raise NotFoundError("there is no such case", where=case_id, remedy="see `alarm review list`")
             case = Case.model_validate(row.record)
-            if not won:
-                said = f"was answered '{case.resolution.answer}' already" if case.resolution else "is not in review"
-                raise ConflictError(f"the case {said}", where=case_id, remedy="see `alarm review list`")
+            if case.resolution is not None:
+                said = f"the case was answered '{case.resolution.answer}' already"
+                raise ConflictError(said, where=case_id, remedy="see `alarm review list`")
             case = case.model_copy(update={"status": CaseStatus.RESOLVED, "resolution": resolution})
             _put_case(connection, case, row.run)
         return case
@@ -122,7 +140,7 @@ class CaseStore:
     def forget(self, namespace: str) -> None:
         """Delete the cases and incidents of a namespace (suites start from nothing)."""
         with self._engine.begin() as connection:
-            for table in (db.cases, db.incidents, db.runs, db.rules, db.references):
+            for table in (db.cases, db.incidents, db.runs, db.rules, db.references, db.reviewed):
                 connection.execute(delete(table).where(table.c.namespace == namespace))
 
     def _one(self, case_id: str) -> tuple[Case, str]:

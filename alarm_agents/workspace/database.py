@@ -119,6 +119,16 @@ references = Table(
     Column("states", LargeBinary, nullable=False),
 )
 
+reviewed = Table(
+    "reviewed",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("namespace", String, nullable=False),
+    Column("scenario", String, nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("record", JSON, nullable=False),
+)
+
 suite_results = Table(
     "suite_results",
     metadata,

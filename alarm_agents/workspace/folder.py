@@ -9,6 +9,7 @@ from pathlib import Path
 from alarm_agents.errors import WorkspaceError
 from alarm_agents.workspace.cases import CaseStore
 from alarm_agents.workspace.database import open_database
+from alarm_agents.workspace.reviewed import ReviewedStore
 from alarm_agents.workspace.runs import RunStore
 
 VARIABLE = "ALARM_WORKSPACE"
@@ -42,6 +43,11 @@ class Workspace:
     def runs(self) -> RunStore:
         """Runs over sources, references and suite results."""
         return RunStore(self.engine)
+
+    @cached_property
+    def reviewed(self) -> ReviewedStore:
+        """Windows that a person has found to be normal."""
+        return ReviewedStore(self.engine)
 
     @property
     def checkpoints(self) -> Path:
