@@ -4,8 +4,8 @@
     python benchmarks/soak.py --minutes 60        # the hour-long stream, some five to ten minutes of work
 
 The stream is the demo's clip of normal life, its packets repeated into one long MP4 and watched as fast as it goes
-by `Monitor.watch` with tracing and checkpoints on, after the clip was taught and watched once. Where the clip begins anew
-people jump, so some windows are not quiet. A day is reckoned at one window a second from the growth a window; of
+by `Monitor.watch` with tracing and checkpoints on, after the clip was taught and watched once. Where the clip begins
+anew people jump, so some windows are not quiet. A day is reckoned at one window a second from the growth a window; of
 quiet windows the traces stop growing at `KEEP_QUIET`.
 """
 
@@ -140,7 +140,7 @@ def report(seen: Soaked, before: dict[str, int], after: dict[str, int], seconds:
     table.add_row("memory at the start", f"{start:.0f} MiB", "")
     table.add_row(f"memory after {seen.minutes[seen.settled()]:.0f} minutes", f"{settled:.0f} MiB", "")
     table.add_row("memory at the end", f"{end:.0f} MiB", verdict(max(seen.memory) <= MEMORY_BAR, "1 GiB at any time"))
-    table.add_row("memory an hour", f"{seen.slope():+.1f} MiB", verdict(end <= settled * (1 + FLAT), "5% since settled"))
+    table.add_row("memory an hour", f"{seen.slope():+.1f} MiB", verdict(end <= settled * (1 + FLAT), "5% since then"))
     notable = 1 - seen.quiet / seen.windows
     total = 0.0
     for file in ("alarm.db", "traces.db", "checkpoints.db"):

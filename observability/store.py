@@ -188,9 +188,7 @@ class SpanStore:
     when the file cannot be used: not writable, damaged, locked, full, or written by a newer version.
     """
 
-    def __init__(
-        self, path: Path, *, keep: int = KEEP_SPANS, keep_quiet: int = KEEP_QUIET, wait: float = 2.0
-    ) -> None:
+    def __init__(self, path: Path, *, keep: int = KEEP_SPANS, keep_quiet: int = KEEP_QUIET, wait: float = 2.0) -> None:
         self.path, self._keep, self._keep_quiet = path, keep, keep_quiet
         self._full_at = 0
         self._engine = sa.create_engine(

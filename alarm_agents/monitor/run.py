@@ -285,7 +285,10 @@ class Monitor:
                 "trace": trace,
             }
             async with self._saver.fresh(case_id):
-                await self._graph.ainvoke(state, thread(case_id), context=context, durability="exit")
+                # Of what comes back nothing is needed: the case is in the database.
+                await self._graph.ainvoke(
+                    state, thread(case_id), context=context, durability="exit", output_keys="case"
+                )
             case = self.workspace.cases.get(case_id)
             tracing.set(label=case.label.value, decision=case.decision.value, quiet=case.quiet or None)
         tracing.forget(trace[0])

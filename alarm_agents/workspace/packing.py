@@ -26,7 +26,7 @@ _TYPICAL = (
     '"region":[0.4528,0.775,0.5278,1.0],"region":[0.,"similar":[{"case":"","label":"normal","similarity":0.9,"text":"'
     '"decision":"defer","reason":"drawn for audit"},"deferred":true,"parse":"parsed","label":"anomalous"'
     '"expert":"appearance","score":"","expert":"geometry","expert":"presence","occupancy","crowding","size":'
-    '0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,1.0,1.0,0.001,0.002,0.01,0.02,1.2,1.3,1.4,1.5,1.1'
+    "0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,1.0,1.0,0.001,0.002,0.01,0.02,1.2,1.3,1.4,1.5,1.1"
     '{"window":{"id":":000","source":"","start":0,"end":0,"first":0,"last":5,"fps":10.0,'
     '"steps":[[0,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,'
     "100000],[0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]]"
@@ -82,7 +82,8 @@ def unpack(packed: bytes, columns: Mapping[str, Any]) -> Case:
 
 def _stepped(window: dict[str, Any]) -> dict[str, Any]:
     """The window with its frames' times (microseconds from its start) and numbers as steps from one to the next."""
-    micros = [round((time - window["start"]) * 1e6) for time in window.pop("times", ())]
+    start = round(window["start"] * 1e6)
+    micros = [round(time * 1e6) - start for time in window.pop("times", ())]
     numbers = [number - window["first"] for number in window.pop("frames", ())]
     return {**window, "steps": [_steps(micros), _steps(numbers)]}
 
@@ -91,7 +92,7 @@ def _whole(window: dict[str, Any]) -> dict[str, Any]:
     """What `_stepped` was given."""
     micros, numbers = (list(itertools.accumulate(steps)) for steps in window.pop("steps"))
     start, first = window["start"], window["first"]
-    times = [round(start + micro / 1e6, 6) if micro else start for micro in micros]
+    times = [(round(start * 1e6) + micro) / 1e6 if micro else start for micro in micros]
     return {**window, "times": times, "frames": [first + number for number in numbers]}
 
 

@@ -121,7 +121,7 @@ def test_a_window_is_small_and_writing_fast(database: Path, make_span) -> None:
     store.close()
     per_window = database.stat().st_size / 400
     assert per_window <= 8 * 1024, per_window
-    # Measured: 3.7 KiB a window, 9,000 spans/s of CPU with all of them stored; the bound leaves room for a busy machine.
+    # Measured: 3.7 KiB a window, 9,000 spans/s of CPU, all of them stored; the bound leaves room for a busy machine.
     assert traced > 1_000, traced
 
 

@@ -41,7 +41,7 @@ def test_a_workspace_of_version_1_is_migrated_and_nothing_is_lost(old: tuple[Pat
 
 
 def test_a_migration_that_fails_leaves_everything_as_it_was(old: tuple[Path, list[Case]]) -> None:
-    folder, cases = old
+    folder, _ = old
     with sqlite3.connect(folder / "alarm.db") as connection:
         connection.execute("UPDATE cases SET record = '{\"id\": 1}' WHERE id = 'case-1100'")
     with pytest.raises(WorkspaceError, match="cannot be opened"):
