@@ -345,6 +345,15 @@ class Case(Record):
         beyond = {measure for verdict in self.verdicts for measure in verdict.beyond}
         facts = (*(f for p in self.perceptions for f in p.facts), *(f for m in self.measurements for f in m.facts))
         return tuple(dict.fromkeys(fact for fact in facts if fact.measure in beyond))
+    def quiet(self) -> bool:
+        """Whether nothing happened and nobody doubted it: normal at first sight, accepted, nothing odd in the trace.
+
+        Of quiet cases less is kept (`alarm_agents.workspace.packing`, `KEEP_QUIET` of the span store).
+        """
+        accepted = self.label is Label.NORMAL and self.decision is Decision.ACCEPT and self.status is CaseStatus.DONE
+        touched = self.deferred or self.anomalies or self.notes or self.resolution or self.incident
+        first_sight = all(verdict.round == 0 and verdict.parse.usable for verdict in self.verdicts)
+        return accepted and not touched and first_sight and all(p.parse.usable for p in self.perceptions)
 
 
 class Incident(Record):

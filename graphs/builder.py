@@ -273,12 +273,12 @@ def _traced(name: str, function: Callable[..., Any]) -> Callable[..., Awaitable[
     """The node in a span of its own. A scenario's own node that fails marks the case instead of losing the window."""
     ours = function is DEFAULT_NODES.get(name)
     wants_runtime = len(inspect.signature(function).parameters) > 1
+    waits = inspect.iscoroutinefunction(function)
 
     async def run(state: Any, runtime: Runtime[Context]) -> Any:
         given = (state, runtime) if wants_runtime else (state,)
         try:
             with tracing.span(name, kind="node"), working_on(runtime.context.work(state["window"])), heard() as models:
-                waits = inspect.iscoroutinefunction(function)
                 found = await (function(*given) if waits else asyncio.to_thread(function, *given))
                 if ours or isinstance(found, Command):
                     return found

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, false, func, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, false, func, insert, or_, select, update
 
 from alarm_agents.errors import ConfigurationError, NotFoundError
 from alarm_agents.types import Provenance, Rule, RuleKind, RuleStatus
@@ -33,14 +33,18 @@ class RuleMemory:
     def __init__(self, engine: Engine, scenario: str, namespace: str = "main") -> None:
         self._engine, self.scenario, self.namespace = engine, scenario, namespace
         self._mine = (db.rules.c.scenario == scenario, db.rules.c.namespace == namespace)
+        # Every window asks for the revision: built once, a query costs a third.
+        self._revision = select(func.max(db.rules.c.revision)).where(*self._mine)
+        self._revision_for = self._revision.where(
+            or_(db.rules.c.source == "", db.rules.c.source == bindparam("concerned"))
+        )
 
     def revision(self, source: str | None = None) -> int:
         """The number of the last change to the rules that concern `source` (all, when None); 0 before the first."""
-        query = select(func.max(db.rules.c.revision)).where(*self._mine)
-        if source is not None:
-            query = query.where(db.rules.c.source.in_(["", source]))
         with self._engine.connect() as connection:
-            return connection.scalar(query) or 0
+            if source is None:
+                return connection.scalar(self._revision) or 0
+            return connection.scalar(self._revision_for, {"concerned": source}) or 0
 
     def latest(self, source: str | None = None, revision: int | None = None) -> list[Rule]:
         """Each rule in its latest version (the latest by that revision), whatever its status, by id."""

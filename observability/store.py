@@ -41,10 +41,13 @@ OPERATIONS: dict[str, str] = {
 }
 """`gen_ai.operation.name` for each kind of span that the GenAI conventions know; span names begin with it."""
 
-SCHEMA = 1
+SCHEMA = 2
 _CHUNK = 512  # rows in a statement; SQLite takes 32,766 values
 KEEP_SPANS = 500_000
 """Spans kept on disk, some 40,000 windows in 150 MB; the oldest go first, or the file would grow for ever."""
+KEEP_QUIET = 3_600
+"""Windows in which nothing happened (`alarm.quiet` on the window's span) whose traces are kept, some 10 MB: they are
+nearly all windows, and look alike. The traces of others stay as long as `KEEP_SPANS` lets them."""
 
 MAX_TEXT, MAX_ITEMS, MAX_ITEM_TEXT, MAX_ATTRIBUTES = 512, 16, 128, 48
 
@@ -164,6 +167,13 @@ _spans = sa.Table(
     sa.Column("case_id", sa.Text),
     sa.Column("attributes", sa.Text, nullable=False),
 )
+_quiet = sa.Table(
+    "quiet",
+    _meta,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("trace_id", sa.Text, nullable=False),
+)
+"""The quiet windows' traces, in the order they ended."""
 _indexes = (
     sa.Index("spans_trace", _spans.c.trace_id),
     sa.Index("spans_case", _spans.c.case_id, sqlite_where=_spans.c.case_id.is_not(None)),
@@ -171,14 +181,16 @@ _indexes = (
 
 
 class SpanStore:
-    """Spans in the SQLite file `path`, made with its folder if absent, at most `keep` of them.
+    """Spans in the SQLite file `path`, made with its folder if absent, at most `keep` of them (and a hundredth more).
 
+    Of quiet windows only the latest `keep_quiet` traces are kept. What goes makes room in the file for what comes.
     `wait` is how many seconds a locked database is waited for. Every method, and opening, raises `WorkspaceError`
     when the file cannot be used: not writable, damaged, locked, full, or written by a newer version.
     """
 
-    def __init__(self, path: Path, *, keep: int = KEEP_SPANS, wait: float = 2.0) -> None:
-        self.path, self._keep = path, keep
+    def __init__(self, path: Path, *, keep: int = KEEP_SPANS, keep_quiet: int = KEEP_QUIET, wait: float = 2.0) -> None:
+        self.path, self._keep, self._keep_quiet = path, keep, keep_quiet
+        self._full_at = 0
         self._engine = sa.create_engine(
             sa.URL.create("sqlite", database=str(path)), connect_args={"timeout": wait, "check_same_thread": False}
         )
@@ -201,9 +213,10 @@ class SpanStore:
                     where=str(self.path),
                     remedy="upgrade alarm-agents, or use another workspace",
                 )
-            if version == 0:
-                # IF NOT EXISTS: two processes may both find the file new.
-                connection.execute(CreateTable(_spans, if_not_exists=True))
+            if version < SCHEMA:
+                # IF NOT EXISTS: two processes may both find the file new, and one of schema 1 has the spans already.
+                for table in (_spans, _quiet):
+                    connection.execute(CreateTable(table, if_not_exists=True))
                 for index in _indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
                 connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
@@ -231,18 +244,36 @@ class SpanStore:
         self._engine.dispose()
 
     def write(self, spans: Iterable[SpanRecord]) -> None:
-        """Add finished `spans` in one transaction, and let the oldest go beyond the number kept."""
+        """Add finished `spans` in one transaction, and let the oldest go beyond the numbers kept."""
+        spans = list(spans)
         rows = [_row(span) for span in spans]
+        quiet = [{"trace_id": span.trace_id} for span in spans if not span.parent_id and _is_quiet(span)]
         if not rows:
             return
         # One statement for many rows: SQLite gives up the GIL at each, and beside a busy thread gets it back only
         # after milliseconds.
         chunks = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
-        newest = sa.select(sa.func.max(_spans.c.id)).scalar_subquery()
         with self._usable(), self._engine.begin() as connection:
             for chunk in chunks:
                 connection.exec_driver_sql(_insert(len(chunk)), tuple(value for row in chunk for value in row))
-            connection.execute(_spans.delete().where(_spans.c.id <= newest - self._keep))
+            if quiet:
+                connection.execute(_quiet.insert(), quiet)
+                self._forget_quiet(connection)
+            self._forget_oldest(connection)
+
+    def _forget_quiet(self, connection: sa.Connection) -> None:
+        newest = sa.select(sa.func.max(_quiet.c.id)).scalar_subquery()
+        old = _quiet.c.id <= newest - self._keep_quiet
+        connection.execute(_spans.delete().where(_spans.c.trace_id.in_(sa.select(_quiet.c.trace_id).where(old))))
+        connection.execute(_quiet.delete().where(old))
+
+    def _forget_oldest(self, connection: sa.Connection) -> None:
+        """Counting is slow in a full store, so it is done once in a hundredth of what is kept."""
+        newest = connection.scalar(sa.select(sa.func.max(_spans.c.id))) or 0
+        if newest >= self._full_at:
+            self._full_at = newest + 1 + self._keep // 100
+            last = sa.select(_spans.c.id).order_by(_spans.c.id.desc()).offset(self._keep).limit(1).scalar_subquery()
+            connection.execute(_spans.delete().where(_spans.c.id <= last))
 
     def trace(self, trace_id: str) -> list[SpanRecord]:
         """Return the spans of a trace in order of their start; empty for an unknown trace."""
@@ -280,6 +311,7 @@ def _configure(connection: sqlite3.Connection, _: object) -> None:
     # spans but cannot damage the file.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA journal_size_limit = 8388608")  # a long reader makes the log long, but not for good
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -303,6 +335,10 @@ def _row(span: SpanRecord) -> tuple[object, ...]:
     attributes = json.dumps(span.attributes, ensure_ascii=False, separators=(",", ":"))
     where = (span.trace_id, span.span_id, span.parent_id, span.name, span.kind)
     return (*where, span.start, span.seconds, span.error, None if case is None else str(case), attributes)
+
+
+def _is_quiet(span: SpanRecord) -> bool:
+    return span.attributes.get("alarm.quiet") is True
 
 
 def _span(row: sa.Row[Any]) -> SpanRecord:
@@ -332,9 +368,17 @@ class SqliteSpanExporter(SpanExporter):
     for every batch), then opens the file anew, which also mends a deleted one.
     """
 
-    def __init__(self, path: Path, *, keep: int = KEEP_SPANS, wait: float = 2.0, pause: float = 5.0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep: int = KEEP_SPANS,
+        keep_quiet: int = KEEP_QUIET,
+        wait: float = 2.0,
+        pause: float = 5.0,
+    ) -> None:
         self.seen = self.dropped = 0
-        self._path, self._keep, self._wait, self._pause = path, keep, wait, pause
+        self._path, self._keep, self._keep_quiet, self._wait, self._pause = path, keep, keep_quiet, wait, pause
         self._store: SpanStore | None = None
         self._retry_at, self._warned = 0.0, False
 
@@ -355,7 +399,7 @@ class SqliteSpanExporter(SpanExporter):
         if self._store is not None and self._store.moved:
             self._close()
         if self._store is None:
-            self._store = SpanStore(self._path, keep=self._keep, wait=self._wait)
+            self._store = SpanStore(self._path, keep=self._keep, keep_quiet=self._keep_quiet, wait=self._wait)
         return self._store
 
     def _fail(self, count: int, error: Exception) -> None:

@@ -49,6 +49,7 @@ from opentelemetry.trace import (
 
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.observability.store import (
+    KEEP_QUIET,
     KEEP_SPANS,
     MAX_ATTRIBUTES,
     MAX_TEXT,
@@ -143,7 +144,7 @@ class Tracing:
         self.close()
 
 
-def start(path: Path, *, keep_spans: int = KEEP_SPANS) -> Tracing:
+def start(path: Path, *, keep_spans: int = KEEP_SPANS, keep_quiet: int = KEEP_QUIET) -> Tracing:
     """Begin to trace into the SQLite file `path`, and to an OTLP endpoint where the usual OTEL_* variables name one.
 
     The provider is our own: the process's global one is neither used nor changed. With OTEL_SDK_DISABLED=true
@@ -155,7 +156,8 @@ def start(path: Path, *, keep_spans: int = KEEP_SPANS) -> Tracing:
         resource = Resource.create({"service.name": "alarm-agents"}).merge(OTELResourceDetector().detect())
         limits = SpanLimits(max_span_attributes=MAX_ATTRIBUTES + 16, max_span_attribute_length=MAX_TEXT)
         provider = TracerProvider(resource=resource, id_generator=_WindowIds(), span_limits=limits)
-        tracing = Tracing(SqliteSpanExporter(path, keep=keep_spans), _otlp_exporter(), provider)
+        exporter = SqliteSpanExporter(path, keep=keep_spans, keep_quiet=keep_quiet)
+        tracing = Tracing(exporter, _otlp_exporter(), provider)
     except ValueError as error:
         raise ConfigurationError(
             f"tracing cannot be set up ({error})", where="environment", remedy="mend or unset the OTEL_* variable"

@@ -11,7 +11,7 @@ from rich.table import Table
 from alarm_agents.cli.app import JsonOption, open_workspace
 from alarm_agents.cli.output import console, emit, note, plain
 from alarm_agents.errors import NotFoundError
-from alarm_agents.observability.store import SpanStore
+from alarm_agents.observability.store import KEEP_QUIET, SpanStore
 from alarm_agents.observability.tree import render
 
 commands = typer.Typer(no_args_is_help=True, help="What the agents did, window by window.")
@@ -44,10 +44,15 @@ def list_(
 @commands.command()
 def show(case: Annotated[str, typer.Argument(help="A case's id, or a trace's.")], json_: JsonOption = False) -> None:
     """Show a case's trace as a tree, with decisions and times."""
-    store = SpanStore(open_workspace().traces)
+    workspace = open_workspace()
+    store = SpanStore(workspace.traces)
     spans = store.trace_of_case(case) or store.trace(case)
     if not spans:
-        raise NotFoundError("there is no trace of this case", where=case, remedy="see `alarm traces list`")
+        known = workspace.cases.known(case)
+        said = "there is no trace of this case"
+        if known is not None and known.quiet:
+            said = f"nothing happened in this case, and only the latest {KEEP_QUIET} such traces are kept"
+        raise NotFoundError(said, where=case, remedy="see `alarm traces list`")
     if json_:
         emit([span.model_dump(mode="json") for span in spans])
     else:

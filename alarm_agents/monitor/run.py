@@ -310,10 +310,11 @@ class Monitor:
     async def _case(self, context: Context, window: Window, measurements: Any, lift: float) -> tuple[Case, bool]:
         """The case of one window: from the database where it is settled there, else by a graph run."""
         case_id = f"{context.source}-{context.run}-{round(window.start * 1000):09d}"
-        known = self.workspace.cases.find(namespace=self.namespace, run=context.run, case=case_id)
-        if known and (known[0].status is not CaseStatus.PENDING or await waits(self._graph, case_id)):
-            return known[0], True
-        await self._saver.adelete_thread(case_id)
+        known = self.workspace.cases.known(case_id)
+        if known is not None:
+            if known.status is not CaseStatus.PENDING or await waits(self._graph, case_id):
+                return known, True
+            await self._saver.adelete_thread(case_id)
         with tracing.span(f"window {window.start:.1f} s", kind="window", **_names(context, case_id)):
             trace = (tracing.current_trace_id(), tracing.current_span_id())
             state: MonitorState = {
@@ -324,9 +325,13 @@ class Monitor:
                 "lift": lift,
                 "trace": trace,
             }
-            await self._graph.ainvoke(state, thread(case_id), context=context, durability="exit")
+            async with self._saver.fresh(case_id):
+                # Of what comes back nothing is needed: the case is in the database.
+                await self._graph.ainvoke(
+                    state, thread(case_id), context=context, durability="exit", output_keys="case"
+                )
             case = self.workspace.cases.get(case_id)
-            tracing.set(**{"alarm.label": case.label.value, "alarm.decision": case.decision.value})
+            tracing.set(label=case.label.value, decision=case.decision.value, quiet=case.quiet or None)
         tracing.forget(trace[0])
         if case.status is CaseStatus.DONE:
             await self._saver.adelete_thread(case_id)

@@ -52,6 +52,8 @@ class Media:
 
     def captions(self, window: Window) -> tuple[str, ...]:
         """The recorded captions of the window (empty for a source of pictures)."""
+        if self.kind != "captions":
+            return ()
         return tuple(frame.text for frame in self.frames(window) if isinstance(frame, Caption))
 
     def pictures(self, window: Window, *, limit: int | None = None, region: Box | None = None) -> list[Picture]:

@@ -6,12 +6,24 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, delete, false, func, select, update
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, false, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from alarm_agents.errors import ConflictError, NotFoundError
 from alarm_agents.types import Case, CaseStatus, Incident, Resolution
 from alarm_agents.workspace import database as db
+from alarm_agents.workspace.packing import COLUMNS, pack, unpack
+
+# Statements that every window needs are built once: building one costs more than running it.
+_PACKED = select(*(db.cases.c[name] for name in COLUMNS), db.cases.c.run, db.cases.c.record)
+_BY_ID = _PACKED.where(db.cases.c.id == bindparam("id"))
+_PUT = insert(db.cases)
+_REPLACE = _PUT.on_conflict_do_update(index_elements=["id"], set_=dict(_PUT.excluded))
+_JOINED = func.coalesce(_PUT.excluded.incident, db.cases.c.incident)
+_SAVE = _PUT.on_conflict_do_update(index_elements=["id"], set_={**dict(_PUT.excluded), "incident": _JOINED})
+_COUNT_ANSWERED = select(func.count()).where(
+    db.cases.c.namespace == bindparam("namespace"), db.cases.c.scenario == bindparam("scenario"), db.cases.c.answered
+)
 
 AT_A_TIME = 200
 """Cases read at a time where all of a scenario's are asked for."""
@@ -26,18 +38,28 @@ class CaseStore:
     def save(self, case: Case, run: str) -> None:
         """Write the case, replacing what stands under its id; the incident that it has joined stays."""
         with self._engine.begin() as connection:
-            if case.incident is None:
-                joined = connection.scalar(select(db.cases.c.incident).where(db.cases.c.id == case.id))
-                case = case.model_copy(update={"incident": joined})
-            _put_case(connection, case, run)
+            connection.execute(_SAVE, _values(case, run))
+
+    def known(self, case_id: str) -> Case | None:
+        """The case of that id, if there is one."""
+        with self._engine.connect() as connection:
+            row = connection.execute(_BY_ID, {"id": case_id}).first()
+        return None if row is None else _case(row)
 
     def get(self, case_id: str) -> Case:
         """The case of that id; raises `NotFoundError`."""
-        return self._one(case_id)[0]
+        found = self.known(case_id)
+        if found is None:
+            raise NotFoundError("there is no such case", where=case_id, remedy="see `alarm watch SOURCE --all`")
+        return found
 
     def run_of(self, case_id: str) -> str:
         """The run that the case belongs to; raises `NotFoundError`."""
-        return self._one(case_id)[1]
+        with self._engine.connect() as connection:
+            run = connection.scalar(select(db.cases.c.run).where(db.cases.c.id == case_id))
+        if run is None:
+            raise NotFoundError("there is no such case", where=case_id, remedy="see `alarm watch SOURCE --all`")
+        return run
 
     def find(
         self,
@@ -47,24 +69,24 @@ class CaseStore:
         status: CaseStatus | None = None,
         scenario: str | None = None,
         answered: bool | None = None,
-        case: str | None = None,
     ) -> list[Case]:
         """The cases that match, by source and time."""
-        query = select(db.cases.c.record).where(db.cases.c.namespace == namespace)
-        wanted = {"run": run, "status": status and status.value, "scenario": scenario, "answered": answered, "id": case}
+        query = _PACKED.where(db.cases.c.namespace == namespace)
+        wanted = {"run": run, "status": status and status.value, "scenario": scenario, "answered": answered}
         for column, value in wanted.items():
             if value is not None:
                 query = query.where(db.cases.c[column] == value)
-        return [Case.model_validate(row) for row in self._records(query.order_by(db.cases.c.source, db.cases.c.start))]
+        with self._engine.connect() as connection:
+            return [_case(row) for row in connection.execute(query.order_by(db.cases.c.source, db.cases.c.start))]
 
     def each(self, scenario: str, *, namespace: str = "main") -> Iterator[tuple[Case, str]]:
         """The stored cases of a scenario, each with its run, run by run and in order; a few at a time in memory."""
         c = db.cases.c
-        query = select(c.record, c.run).where(c.namespace == namespace, c.scenario == scenario)
+        query = _PACKED.where(c.namespace == namespace, c.scenario == scenario)
         with self._engine.connect() as connection:
             rows = connection.execution_options(yield_per=AT_A_TIME).execute(query.order_by(c.run, c.start, c.id))
             for row in rows:
-                yield Case.model_validate(row.record), row.run
+                yield _case(row), row.run
 
     def count(self, scenario: str, *, namespace: str = "main") -> int:
         """How many cases of the scenario are stored."""
@@ -75,10 +97,8 @@ class CaseStore:
 
     def count_answered(self, namespace: str, scenario: str) -> int:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""
-        c = db.cases.c
-        query = select(func.count()).where(c.namespace == namespace, c.scenario == scenario, c.answered)
         with self._engine.connect() as connection:
-            return connection.scalar(query) or 0
+            return connection.scalar(_COUNT_ANSWERED, {"namespace": namespace, "scenario": scenario}) or 0
 
     def resolve(self, case_id: str, resolution: Resolution) -> Case:
         """Write a person's answer if and only if the case has none (compare-and-set).
@@ -88,15 +108,15 @@ class CaseStore:
         with self._engine.begin() as connection:
             # An update of nothing takes the write lock before reading, so that of two answers exactly one wins.
             connection.execute(update(db.cases).where(false()).values(id=db.cases.c.id))
-            row = connection.execute(select(db.cases.c.record, db.cases.c.run).where(db.cases.c.id == case_id)).first()
+            row = connection.execute(_BY_ID, {"id": case_id}).first()
             if row is None:
                 raise NotFoundError("there is no such case", where=case_id, remedy="see `alarm review list`")
-            case = Case.model_validate(row.record)
+            case = _case(row)
             if case.resolution is not None:
                 said = f"the case was answered '{case.resolution.answer}' already"
                 raise ConflictError(said, where=case_id, remedy="see `alarm review list`")
             case = case.model_copy(update={"status": CaseStatus.RESOLVED, "resolution": resolution})
-            _put_case(connection, case, row.run)
+            connection.execute(_REPLACE, _values(case, row.run))
         return case
 
     def incidents(self, *, namespace: str = "main", run: str | None = None) -> list[Incident]:
@@ -117,14 +137,13 @@ class CaseStore:
         with self._engine.begin() as connection:
             _put_incident(connection, incident, run)
             if case is not None:
-                _put_case(connection, case, run)
+                connection.execute(_REPLACE, _values(case, run))
 
     def join(self, incident: Incident, run: str, case_id: str) -> None:
         """Write the incident, and on the case that it belongs to it, whatever else has become of the case."""
         with self._engine.begin() as connection:
-            _put_incident(connection, incident, run)  # first: it takes the write lock
-            record = connection.scalar(select(db.cases.c.record).where(db.cases.c.id == case_id))
-            _put_case(connection, Case.model_validate(record).model_copy(update={"incident": incident.id}), run)
+            _put_incident(connection, incident, run)
+            connection.execute(update(db.cases).where(db.cases.c.id == case_id).values(incident=incident.id))
 
     def deliver_once(self, key: str) -> bool:
         """Whether nobody has noted the delivery of `key` yet; notes it."""
@@ -142,13 +161,6 @@ class CaseStore:
         with self._engine.begin() as connection:
             for table in (db.cases, db.incidents, db.runs, db.rules, db.references, db.reviewed):
                 connection.execute(delete(table).where(table.c.namespace == namespace))
-
-    def _one(self, case_id: str) -> tuple[Case, str]:
-        with self._engine.connect() as connection:
-            row = connection.execute(select(db.cases.c.record, db.cases.c.run).where(db.cases.c.id == case_id)).first()
-        if row is None:
-            raise NotFoundError("there is no such case", where=case_id, remedy="see `alarm watch SOURCE --all`")
-        return Case.model_validate(row.record), row.run
 
     def _records(self, query: Select[Any]) -> Sequence[Any]:
         with self._engine.connect() as connection:
@@ -168,8 +180,12 @@ def _put_incident(connection: Connection, incident: Incident, run: str) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-def _put_case(connection: Connection, case: Case, run: str) -> None:
-    values = {
+def _case(row: Row[Any]) -> Case:
+    return unpack(row.record, row._mapping)
+
+
+def _values(case: Case, run: str) -> dict[str, Any]:
+    return {
         "id": case.id,
         "namespace": case.namespace,
         "scenario": case.scenario,
@@ -180,7 +196,5 @@ def _put_case(connection: Connection, case: Case, run: str) -> None:
         "label": case.label.value,
         "answered": case.resolution is not None and case.resolution.answer != "unsure",
         "incident": case.incident,
-        "record": case.model_dump(mode="json"),
+        "record": pack(case),
     }
-    statement = insert(db.cases).values(values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))

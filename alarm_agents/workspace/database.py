@@ -1,7 +1,7 @@
 """`alarm.db`: the tables that are the truth (DESIGN sections 6 and 9), by SQLAlchemy.
 
-Records are kept whole as JSON beside the few columns that are searched, so that a record's fields can grow
-without a migration; `VERSION` moves when a column does.
+Records are kept as JSON (cases packed, see `packing`) beside the few columns that are searched, so that a record's
+fields can grow without a migration; `VERSION` moves when a column does, and `migrations` brings older files up.
 """
 
 from __future__ import annotations
@@ -31,8 +31,12 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from alarm_agents.errors import WorkspaceError
+from alarm_agents.workspace.migrations import migrate
 
-VERSION = 1
+VERSION = 2
+PRAGMAS = ("journal_mode=WAL", "busy_timeout=10000", "synchronous=NORMAL", "journal_size_limit=8388608")
+"""Several processes read and write: write-ahead log (cut back after a long reader), wait for locks, sync at its
+checkpoints only."""
 metadata = MetaData()
 
 schema = Table("schema", metadata, Column("version", Integer, primary_key=True))
@@ -50,7 +54,7 @@ cases = Table(
     Column("label", String, nullable=False),
     Column("answered", Boolean, nullable=False, default=False),
     Column("incident", String),
-    Column("record", JSON, nullable=False),
+    Column("record", LargeBinary, nullable=False),
     Index("cases_by_run", "run", "start"),
     Index("cases_by_status", "namespace", "status"),
     Index("cases_answered", "namespace", "scenario", "answered"),
@@ -155,7 +159,9 @@ def open_database(path: Path) -> Engine:
             found = connection.scalar(select(schema.c.version))
             if found is None:
                 connection.execute(insert(schema).values(version=VERSION).on_conflict_do_nothing())
-    except SQLAlchemyError as error:
+            elif found < VERSION:
+                migrate(connection, VERSION)
+    except (SQLAlchemyError, ValueError) as error:  # ValueError: a record that cannot be migrated
         raise WorkspaceError(
             "the database cannot be opened",
             where=str(path),
@@ -171,8 +177,7 @@ def open_database(path: Path) -> Engine:
 
 
 def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    """Let several processes read and write: write-ahead log, wait for locks, sync at checkpoints only."""
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "busy_timeout=10000", "synchronous=NORMAL"):
+    for pragma in PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -17,12 +17,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, insert, select, union_all, update
+from sqlalchemy import Engine, bindparam, insert, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from alarm_agents.errors import NotFoundError
 from alarm_agents.scenario import Scenario
 from alarm_agents.workspace import database as db
+
+_TELL = update(db.runs).where(db.runs.c.id == bindparam("run")).values(told=bindparam("start"))
+"""Built once, since every window needs it."""
 
 States = Mapping[str, Mapping[str, NDArray[Any]]]
 """What each expert learned, by expert name."""
@@ -99,7 +102,7 @@ class RunStore:
     def tell(self, run: str, start: float) -> None:
         """Note that the case of the window that starts there, and all before it, have reached whoever watches."""
         with self._engine.begin() as connection:
-            connection.execute(update(db.runs).where(db.runs.c.id == run).values(told=start))
+            connection.execute(_TELL, {"run": run, "start": start})
 
     def finish(self, run: str, revision: int) -> None:
         """Note that the source has been watched to its end, under rules at `revision`."""

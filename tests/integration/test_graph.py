@@ -239,7 +239,7 @@ async def test_a_half_done_case_is_run_afresh_and_nothing_is_doubled(source: Pat
     scenario = write_scenario(tmp_path, team(mind=[{"when": "never said", "reply": "x"}]), agents=TEAM)
     with pytest.raises(AssertionError, match="no step answers"):
         await watch(scenario, source, tmp_path / "ws")
-    assert checkpoints(tmp_path / "ws")  # perceived, and then cut off
+    assert checkpoints(tmp_path / "ws") == {}, "what is cut off leaves nothing to go on from"
     (tmp_path / "mind.json").write_text(json.dumps(always(judged(0.04))), encoding="utf-8")
     cases, _, _ = await watch(scenario, source, tmp_path / "ws")
     assert len(cases) == WINDOWS

@@ -18,6 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from alarm_agents.workspace.packing import COLUMNS, unpack
+
 ZYGOTE = Path(__file__).with_name("zygote.py")
 HUNG = 120
 """Seconds after which a command that should have ended is taken to hang."""
@@ -133,6 +135,10 @@ class Alarm:
 
     def records(self, table: str, namespace: str = "main") -> list[dict[str, Any]]:
         """The records of `cases`, `incidents` or `rules`, by id."""
+        if table == "cases":
+            query = f"SELECT {','.join(COLUMNS)}, record FROM cases WHERE namespace = ? ORDER BY id"
+            found = [dict(zip((*COLUMNS, "record"), row, strict=True)) for row in self.rows(query, namespace)]
+            return [unpack(row["record"], row).model_dump(mode="json") for row in found]
         query = f"SELECT record FROM {table} WHERE namespace = ? ORDER BY id"
         return [json.loads(record) for (record,) in self.rows(query, namespace)]
 
