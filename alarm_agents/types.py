@@ -354,3 +354,5 @@ class Incident(Record):
     """The largest of its cases'; None when no member could judge any of them."""
     cases: tuple[str, ...]
     status: Literal["open", "closed", "dismissed"] = "open"
+    evidence: tuple[str, ...] = ()
+    """Key frames (JPEG; the first shows how it began) and, once closed, a clip (MP4): paths in the workspace folder."""

@@ -91,7 +91,7 @@ async def _teach_and_watch(monitor: Monitor, workspace: Workspace, clips: Clips,
     def tell(watched: Watched) -> None:
         told.add(watched)
         if not quiet and not _dull(watched):
-            show(watched)
+            show(watched, workspace.folder)
 
     with notes.status("teaching") as status:
         taught = await teach(workspace, monitor.scenario, monitor.models, [str(clips.normal)], progress=status.update)

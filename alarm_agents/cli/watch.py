@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 import typer
@@ -52,9 +53,9 @@ def case_line(case: Case) -> dict[str, Any]:
 
 
 def incident_line(incident: Incident) -> dict[str, Any]:
-    """An incident as one line of JSON output."""
+    """An incident as one line of JSON output; its evidence as paths in the workspace folder."""
     kept = incident.model_dump(
-        mode="json", include={"id", "source", "start", "end", "severity", "title", "score", "cases"}
+        mode="json", include={"id", "source", "start", "end", "severity", "title", "score", "cases", "evidence"}
     )
     return {"type": "incident", **kept}
 
@@ -98,7 +99,7 @@ async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: boo
             record = watched.record
             emit(case_line(record) if isinstance(record, Case) else incident_line(record))
         else:
-            show(watched)
+            show(watched, workspace.folder)
 
     await follow(monitor, workspace, source, tell)
     if monitor.finished_before:
@@ -140,12 +141,15 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
         note("answer them with `alarm review list` and `alarm review resolve CASE --as normal|anomalous|unsure`")
 
 
-def show(watched: Watched) -> None:
-    """Print a case or an incident for people."""
+def show(watched: Watched, folder: Path) -> None:
+    """Print a case or an incident for people; evidence lies in the workspace `folder`."""
     record = watched.record
     if isinstance(record, Incident):
         span = f"INCIDENT {record.start:.1f}-{record.end:.1f} s  severity {record.severity}  "
         console.print(Text(span, style="bold white on red"), plain(record.title), soft_wrap=True)
+        if record.evidence:
+            kept = f"  pictures: {folder / PurePath(record.evidence[0]).parent}"
+            console.print(plain(kept), style="dim", soft_wrap=True)
         return
     line = Text(f"{record.window.start:8.1f} s  ")
     line.append(f"{record.label.value:9}", style=STYLES[record.label])

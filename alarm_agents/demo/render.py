@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from alarm_agents.demo import place
 from alarm_agents.demo.figures import RUN, WALK, Gait, Looks, Pen, cyclist, person, shadow
 from alarm_agents.demo.place import HEIGHT, WIDTH, Colour, Image, Spot
+from alarm_agents.sources.encode import encode
 
 FPS = 10
 WALKING, SPREAD = 1.35, 0.13  # metres a second; and the standard deviation of its log from one person to the next
@@ -120,7 +120,7 @@ def render_walkway(file: Path, *, seconds: float, seed: int, anomalies: Sequence
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{os.getpid()}-{file.name}")
     try:
-        _encode(unfinished, frames(seconds, seed, anomalies))
+        encode(unfinished, frames(seconds, seed, anomalies), FPS)
         os.replace(unfinished, file)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -233,19 +233,3 @@ def _looks(rng: np.random.Generator) -> Looks:
 
     height = float(np.clip(rng.normal(1.72, 0.08), 1.52, 1.92))
     return Looks(height, one(SHIRTS), one(TROUSERS), one(SKINS), one(HAIRS), bool(rng.random() < 0.3))
-
-
-def _encode(file: Path, pictures: Iterator[Image]) -> None:
-    """Write the pictures as H.264 where PyAV has the encoder, else as MPEG-4; to the eye the same on every run."""
-    codec, options = ("libx264", {"crf": "18", "preset": "veryfast", "threads": "1"})
-    if codec not in av.codecs_available:
-        codec, options = "mpeg4", {"qscale": "3", "threads": "1"}
-    with av.open(str(file), "w", format="mp4") as container:
-        stream = container.add_stream(codec, rate=FPS, options=options)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", 3 * FPS
-        for picture in pictures:
-            # FFmpeg's own conversion of colours hangs on how memory is aligned, and would differ from run to run.
-            planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
-        container.mux(stream.encode(None))

@@ -28,6 +28,7 @@ from alarm_agents.memory.recall import Memory
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import build_models
 from alarm_agents.monitor.checkpoints import open_checkpoints, thread, waits
+from alarm_agents.monitor.evidence import Evidence
 from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.stage import Measured, Smoothing, Stage
 from alarm_agents.monitor.teach import induce, induction_context, open_media
@@ -112,8 +113,9 @@ class Monitor:
                 yield earlier
             return
         context = self._context(run, media, references)
-        incidents = Incidents(self.scenario, self.workspace.cases, run.id)
         budget = Budget(self.scenario.share_allowed)
+        evidence = Evidence(self.workspace.folder, media) if self._ask_people else None
+        incidents = Incidents(self.scenario, self.workspace, run.id, evidence)
         error: SourceError | None = None
         try:
             async with aclosing(self._judged(context, media, references, budget, progress)) as judged:
@@ -123,11 +125,11 @@ class Monitor:
                     yield Watched(case, known and case.window.start <= run.told)
                     if case.window.start > run.told:
                         self.workspace.runs.tell(run.id, case.window.start)
-                    for ended in incidents.ended(over):
+                    async for ended in incidents.ended(over):
                         yield ended
         except SourceError as raised:  # the stream ends here, and with it the incident
             error = raised
-        for ended in incidents.ended(incidents.current):
+        async for ended in incidents.ended(incidents.current):
             yield ended
         if error is not None:
             raise error
@@ -161,7 +163,8 @@ class Monitor:
                 context=context,
                 durability="exit",
             )
-        settled = Incidents(self.scenario, self.workspace.cases, run_id).resettled(self.workspace.cases.get(case_id))
+        incidents = Incidents(self.scenario, self.workspace, run_id, Evidence(self.workspace.folder, media))
+        settled = await incidents.resettled(self.workspace.cases.get(case_id))
         await self._saver.adelete_thread(case_id)
         return settled
 

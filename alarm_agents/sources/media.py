@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -63,15 +64,30 @@ class Media:
 
     def native(self, window: Window, *, before: float = 0.0, after: float = 0.0) -> list[Picture]:
         """Every frame of the window, and of the seconds `before` and `after` it, at full resolution."""
-        rate = window.fps if len(window.frames) < 2 else self._native_rate(window)
+        rate = self._native_rate(window)
         first = max(0, window.first - round(before * rate))
         found = self.source.read(first, window.last + round(after * rate), every=True)
         return [frame for frame in found if isinstance(frame, Picture)]
 
+    def between(self, start: float, end: float, near: Window) -> list[Picture]:
+        """The pictures from `start` to `end` seconds as they were measured, for times not far from the window `near`.
+
+        They come from memory where it reaches back so far, and where the stream is live and gone; else read again.
+        """
+        with self._lock:
+            recent = {frame.index: frame for frames in self._recent.values() for frame in frames}
+        rate = self._native_rate(near)
+        first, last = (near.first + math.floor((time - near.start) * rate) for time in (start, end))
+        if recent and (self.source.live or min(recent) <= max(0, first)):
+            found = [recent[index] for index in sorted(recent)]
+        else:
+            found = self.source.read(max(0, first), last, max_side=self._max_side)
+        return [frame for frame in found if isinstance(frame, Picture) and start <= frame.time < end]
+
     @staticmethod
     def _native_rate(window: Window) -> float:
         """The source's own frames a second, from the frame numbers and time stamps of the window."""
-        seconds = window.times[-1] - window.times[0]
+        seconds = window.times[-1] - window.times[0] if len(window.frames) > 1 else 0.0
         return (window.frames[-1] - window.frames[0]) / seconds if seconds > 0 else window.fps
 
 
