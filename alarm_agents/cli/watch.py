@@ -16,6 +16,8 @@ from rich.text import Text
 
 from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, note, notes, number, plain
+from alarm_agents.cli.report import ReportOption
+from alarm_agents.cli.report import write as write_report
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.incidents import Watched
 from alarm_agents.monitor.run import Monitor
@@ -70,6 +72,7 @@ def watch(
     scenario: ScenarioOption = "generic",
     json_: JsonOption = False,
     everything: Annotated[bool, typer.Option("--all", help="Print the stored cases of an earlier run too.")] = False,
+    report: ReportOption = None,
 ) -> None:
     """Watch a source: print its cases and incidents, with reasons.
 
@@ -80,7 +83,11 @@ def watch(
     workspace = open_workspace()
     monitor = Monitor(workspace, found, builder)
     announce(found)
-    run_traced(workspace, _watch(monitor, workspace, source, json_, everything))
+    try:
+        run_traced(workspace, _watch(monitor, workspace, source, json_, everything))
+    finally:  # also where the source ended early, or a person has seen enough
+        if monitor.run:
+            write_report(workspace, [monitor.run], report)
 
 
 def announce(scenario: Scenario) -> None:

@@ -17,7 +17,7 @@ from alarm_agents.types import Fact
 COLOUR, PAPER, INK = (200, 16, 46), (24, 26, 30), (240, 240, 240)  # RGB
 TEXT = 0.032
 """Height of letters as a share of the picture's shorter side; at least `SMALLEST` pixels."""
-SMALLEST, PAD = 11, 3
+SMALLEST, PAD, LONGEST = 11, 3, 200
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
@@ -37,7 +37,7 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
     for sighting in seen:  # after all boxes, so that none crosses a name
         corner = sighting.region[0] * width, sighting.region[1] * height
         _name(draw, font, _fitting(named(sighting.fact), font, width - 2 * PAD), corner)
-    draw.text((PAD, height + PAD // 2), _fitting(clean(words, None), font, width - 2 * PAD), fill=INK, font=font)
+    draw.text((PAD, height + PAD // 2), _fitting(clean(words, LONGEST), font, width - 2 * PAD), fill=INK, font=font)
     return np.ascontiguousarray(np.asarray(sheet)[..., ::-1])
 
 
@@ -45,7 +45,7 @@ def named(fact: Fact) -> str:
     """What stands on a fact's box: what it is, and its value."""
     value = f"{fact.value:.2g}" if isinstance(fact.value, float) else "" if fact.value is True else str(fact.value)
     measured = " ".join(part for part in (value, fact.unit) if part)
-    return clean(": ".join(part for part in (fact.subject, measured) if part), None)
+    return clean(": ".join(part for part in (fact.subject, measured) if part), LONGEST)
 
 
 def _name(draw: ImageDraw.ImageDraw, font: Font, text: str, corner: tuple[float, float]) -> None:

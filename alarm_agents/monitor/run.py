@@ -74,6 +74,8 @@ class Monitor:
         self.memory = Memory(rules, workspace.cases, index)
         self.finished_before = False
         """Whether the source that was watched last had been watched to its end before."""
+        self.run = ""
+        """Id of the run over the source that was watched last."""
 
     async def __aenter__(self) -> Monitor:
         await asyncio.to_thread(adopt, self.scenario, self.memory.rules)
@@ -107,7 +109,7 @@ class Monitor:
             references=references.key,
             revision=self.memory.rules.revision(media.identity),
         )
-        self.finished_before = run.finished
+        self.run, self.finished_before = run.id, run.finished
         if run.finished:
             for earlier in self._known(run):
                 yield earlier

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, delete, func, select, update
@@ -12,6 +12,9 @@ from sqlalchemy.dialects.sqlite import insert
 from alarm_agents.errors import ConflictError, NotFoundError
 from alarm_agents.types import Case, CaseStatus, Incident, Resolution
 from alarm_agents.workspace import database as db
+
+AT_A_TIME = 200
+"""Cases read at a time where there may be many."""
 
 
 class CaseStore:
@@ -53,6 +56,13 @@ class CaseStore:
             if value is not None:
                 query = query.where(db.cases.c[column] == value)
         return [Case.model_validate(row) for row in self._records(query.order_by(db.cases.c.source, db.cases.c.start))]
+
+    def of_run(self, run: str) -> Iterator[Case]:
+        """The cases of a run, in order; a few at a time in memory."""
+        query = select(db.cases.c.record).where(db.cases.c.run == run).order_by(db.cases.c.start)
+        with self._engine.connect() as connection:
+            for record in connection.execution_options(yield_per=AT_A_TIME).scalars(query):
+                yield Case.model_validate(record)
 
     def count_answered(self, namespace: str, scenario: str) -> int:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""

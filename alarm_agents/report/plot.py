@@ -1,0 +1,108 @@
+"""p and uncertainty over time as an SVG drawing for a page, by matplotlib: light or dark as the page is."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from alarm_agents.observability.tree import clean
+from alarm_agents.report.clock import Clock
+
+Floats = NDArray[np.float64]
+Span = tuple[str, float, float]
+"""A name, and from when to when, in seconds."""
+
+POINTS = 1200
+"""Points of a curve at most; of each stretch the largest value stays, so that no peak is lost."""
+THRESHOLD = 0.5
+"""p at the limit that the references set."""
+INK = "#010203"
+"""Stands for the page's own colour of text, which the drawing takes on."""
+LINE, UNSURE, ALARM, LABELLED, SILENT = "#3b82c4", "#8a63c9", "#d1293d", "#e0a526", "#8b929c"
+NAME = 28
+_ID = re.compile(r"""(\bid="|href="#|url\(#)""")
+
+
+@dataclass
+class Curve:
+    """What is drawn: p of each frame, uncertainty of each window, and spans in which nobody gave a usable verdict."""
+
+    times: list[float] = field(default_factory=list)
+    p: list[float] = field(default_factory=list)
+    window_times: list[float] = field(default_factory=list)
+    uncertainty: list[float] = field(default_factory=list)
+    silent: list[tuple[float, float]] = field(default_factory=list)
+
+
+def draw(
+    curve: Curve, clock: Clock, incidents: Sequence[Span], labelled: Sequence[Span], accept_below: float, name: str
+) -> Markup:
+    """The drawing; `name` (letters, digits) keeps its ids apart from those of other drawings on the page."""
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 9}):
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        _probability(top, curve, incidents, labelled)
+        _uncertainty(below, curve, accept_below, clock)
+        for axes in (top, below):
+            _plain(axes)
+        figure.legend(loc="outside upper right", ncols=6, frameon=False, fontsize=8, labelcolor=INK)
+        drawn = io.StringIO()
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = drawn.getvalue()
+    svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
+    return Markup(_ID.sub(rf"\g<1>{name}-", svg))  # noqa: S704 (matplotlib has escaped what stands in it)
+
+
+def thinned(times: Sequence[float], values: Sequence[float], points: int = POINTS) -> tuple[Floats, Floats]:
+    """At most so many points, each the largest value of its stretch at its own time."""
+    t, v = np.asarray(times, float), np.asarray(values, float)
+    if len(v) <= points:
+        return t, v
+    edges = np.linspace(0, len(v), points + 1).astype(int)
+    best = np.array([start + int(np.argmax(v[start:end])) for start, end in zip(edges, edges[1:], strict=False)])
+    return t[best], v[best]
+
+
+def _probability(axes: Axes, curve: Curve, incidents: Sequence[Span], labelled: Sequence[Span]) -> None:
+    for place, (kind, start, end) in enumerate(labelled):
+        axes.axvspan(start, end, color=LABELLED, alpha=0.3, linewidth=0, label="labelled" if place == 0 else None)
+        text = axes.text((start + end) / 2, 1.07, clean(kind, NAME), ha="center", va="bottom", fontsize=8, color=INK)
+        text.set_parse_math(False)
+    for place, (_, start, end) in enumerate(incidents):
+        axes.axvspan(start, end, color=ALARM, alpha=0.14, linewidth=0)
+        line, label = [start, end], "incident" if place == 0 else None
+        axes.plot(line, [-0.07, -0.07], color=ALARM, linewidth=5, solid_capstyle="butt", label=label)
+    for place, (start, end) in enumerate(curve.silent[:POINTS]):
+        label = "no usable verdict" if place == 0 else None
+        axes.axvspan(start, end, color=SILENT, alpha=0.35, linewidth=0, label=label)
+    axes.plot(*thinned(curve.times, curve.p), color=LINE, linewidth=1.4, label="p of an anomaly")
+    axes.axhline(THRESHOLD, color=INK, linewidth=0.8, linestyle="--", label="threshold")
+    axes.set(ylim=(-0.14, 1.06), ylabel="p", yticks=[0, 0.5, 1])
+
+
+def _uncertainty(axes: Axes, curve: Curve, accept_below: float, clock: Clock) -> None:
+    times, values = thinned(curve.window_times, curve.uncertainty)
+    axes.fill_between(times, values, step="mid", color=UNSURE, alpha=0.35, linewidth=0)
+    axes.step(times, values, where="mid", color=UNSURE, linewidth=1.0, label="uncertainty")
+    axes.axhline(accept_below, color=INK, linewidth=0.8, linestyle=":", label="looked at again above")
+    axes.set(ylim=(0, 1.05), ylabel="unsure", yticks=[0, 1])
+    axes.xaxis.set_major_locator(MaxNLocator(9))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: clock.text(time)))
+
+
+def _plain(axes: Axes) -> None:
+    axes.margins(x=0)
+    axes.tick_params(colors=INK)
+    axes.yaxis.label.set_color(INK)
+    for side, spine in axes.spines.items():
+        spine.set(color=INK, alpha=0.4, visible=side in ("left", "bottom"))
