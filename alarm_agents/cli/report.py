@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from alarm_agents.cli.app import app, open_workspace
-from alarm_agents.cli.output import console, note, plain
+from alarm_agents.cli.output import note
 from alarm_agents.workspace import Workspace
 
 ReportOption = Annotated[
@@ -36,7 +36,6 @@ def report(
     workspace = open_workspace()
     runs = [workspace.runs.latest(name, scenario=scenario).id for name in sources or [None]]
     write(workspace, list(dict.fromkeys(runs)), out)
-    console.print(plain(out), soft_wrap=True)
 
 
 def write(workspace: Workspace, runs: Sequence[str], out: Path | None, **more: Any) -> None:

@@ -125,10 +125,11 @@ def _case_summary(outcome: Outcome, columns: Sequence[np.ndarray[Any, Any]]) -> 
 
 def labelled_spans(labels: Mapping[int, int], cases: Sequence[Case]) -> list[tuple[str, float, float]]:
     """The stretches whose frames are labelled anomalous: a name, and from when to when, in seconds."""
+    windows = [case.window for case in cases]
     times = {
-        f: (t, 1 / case.window.fps)
-        for case in cases
-        for f, t in zip(case.window.frames, case.window.times, strict=True)
+        frame: (time, 1 / window.fps)
+        for window in windows
+        for frame, time in zip(window.frames, window.times, strict=True)
     }
     found: list[tuple[str, float, float]] = []
     before = 0

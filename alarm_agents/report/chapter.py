@@ -12,11 +12,11 @@ from typing import Any
 from alarm_agents.errors import NotFoundError
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.evidence import CLIP, key_frame_of
-from alarm_agents.monitor.moments import p_of, telling
+from alarm_agents.monitor.moments import extent, telling
 from alarm_agents.report.clock import Clock
 from alarm_agents.report.plot import Curve, Span
 from alarm_agents.scenario import Scenario
-from alarm_agents.types import Case, CaseStatus, Decision, Incident, Label, Rule, RuleRef
+from alarm_agents.types import Case, CaseStatus, Decision, Fact, Incident, Label, Rule, RuleRef
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.runs import Pass
 
@@ -39,8 +39,8 @@ class Story:
     answers: Counter[str] = field(default_factory=Counter)
     rules: Counter[RuleRef] = field(default_factory=Counter)
     models: set[str] = field(default_factory=set)
-    texts: dict[str, float] = field(default_factory=dict)
-    """What was seen, and the p of the window in which it was."""
+    facts: dict[str, Fact] = field(default_factory=dict)
+    """What was seen: of what is measured again and again the most extreme; what has a place in the picture first."""
     cases: dict[str, Case] = field(default_factory=dict)
     """Those that have a key frame."""
 
@@ -56,8 +56,11 @@ class Story:
         self.rules.update(case.rules)
         self.models.update(case.models)
         for fact in (fact for seen in case.perceptions for fact in seen.facts):
-            self.texts[fact.text] = max(self.texts.get(fact.text, 0.0), p_of(case))
-        self.texts = dict(heapq.nlargest(FACTS, self.texts.items(), key=lambda item: item[1]))
+            key = f"{fact.subject} {fact.attribute}" if isinstance(fact.value, float) else fact.text
+            if key not in self.facts or extent(fact) > extent(self.facts[key]):
+                self.facts[key] = fact
+        best = heapq.nlargest(FACTS, self.facts.items(), key=lambda item: (item[1].region is not None, extent(item[1])))
+        self.facts = dict(best)
         if key_frame_of(self.incident, case.id):
             self.cases[case.id] = case
 

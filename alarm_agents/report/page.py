@@ -22,7 +22,7 @@ from alarm_agents.errors import ConfigurationError
 from alarm_agents.evaluation.report import flat
 from alarm_agents.observability.tree import clean
 from alarm_agents.report.chapter import FACTS, LISTED, RULES, Chapter, gather, settings
-from alarm_agents.report.plot import Span, draw
+from alarm_agents.report.plot import THRESHOLD, Limits, Span, draw
 from alarm_agents.workspace import Workspace
 
 PICTURE_BYTES = 4_000_000
@@ -42,7 +42,7 @@ def write_report(
     """Write the report on these runs (ids) to `file`, whole or not at all.
 
     `labelled` holds by run id what is known to be there: name, start and end in seconds. `result` is a suite's, whose
-    metrics are shown too. Raises `NotFoundError` for an unknown run, `ConfigurationError` where `file` cannot be written.
+    metrics are shown too. Raises `NotFoundError` for an unknown run, `ConfigurationError` where `file` can't be written.
     """
     known = labelled or {}
     chapters = [gather(workspace, workspace.runs.latest(run), known.get(run, ())) for run in runs]
@@ -103,8 +103,9 @@ class Pictures:
 
 def _drawing(chapter: Chapter) -> Markup:
     incidents = [(each.title, each.start, each.end) for each in chapter.incidents]
-    accept_below = chapter.scenario.uncertainty.accept_below
-    return draw(chapter.curve, chapter.clock, incidents, chapter.labelled, accept_below, f"p{chapter.run.id}")
+    limits = Limits(THRESHOLD, chapter.scenario.uncertainty.accept_below)
+    name = f"p{chapter.run.id}"
+    return draw(chapter.curve, incidents, chapter.labelled, limits=limits, clock=chapter.clock, name=name)
 
 
 def _environment() -> Environment:

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import matplotlib as mpl
 import numpy as np
@@ -44,15 +45,23 @@ class Curve:
     silent: list[tuple[float, float]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Above which p something is anomalous, and above which uncertainty it is looked at again."""
+
+    p: float
+    uncertainty: float
+
+
 def draw(
-    curve: Curve, clock: Clock, incidents: Sequence[Span], labelled: Sequence[Span], accept_below: float, name: str
+    curve: Curve, incidents: Sequence[Span], labelled: Sequence[Span], *, limits: Limits, clock: Clock, name: str
 ) -> Markup:
     """The drawing; `name` (letters, digits) keeps its ids apart from those of other drawings on the page."""
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif", "font.size": 9}):
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        _probability(top, curve, incidents, labelled)
-        _uncertainty(below, curve, accept_below, clock)
+        _probability(top, curve, incidents, labelled, limits)
+        _uncertainty(below, curve, limits, clock)
         for axes in (top, below):
             _plain(axes)
         figure.legend(loc="outside upper right", ncols=6, frameon=False, fontsize=8, labelcolor=INK)
@@ -69,11 +78,11 @@ def thinned(times: Sequence[float], values: Sequence[float], points: int = POINT
     if len(v) <= points:
         return t, v
     edges = np.linspace(0, len(v), points + 1).astype(int)
-    best = np.array([start + int(np.argmax(v[start:end])) for start, end in zip(edges, edges[1:], strict=False)])
+    best = np.array([start + int(np.argmax(v[start:end])) for start, end in pairwise(edges)])
     return t[best], v[best]
 
 
-def _probability(axes: Axes, curve: Curve, incidents: Sequence[Span], labelled: Sequence[Span]) -> None:
+def _probability(axes: Axes, curve: Curve, incidents: Sequence[Span], labelled: Sequence[Span], limits: Limits) -> None:
     for place, (kind, start, end) in enumerate(labelled):
         axes.axvspan(start, end, color=LABELLED, alpha=0.3, linewidth=0, label="labelled" if place == 0 else None)
         text = axes.text((start + end) / 2, 1.07, clean(kind, NAME), ha="center", va="bottom", fontsize=8, color=INK)
@@ -86,15 +95,15 @@ def _probability(axes: Axes, curve: Curve, incidents: Sequence[Span], labelled: 
         label = "no usable verdict" if place == 0 else None
         axes.axvspan(start, end, color=SILENT, alpha=0.35, linewidth=0, label=label)
     axes.plot(*thinned(curve.times, curve.p), color=LINE, linewidth=1.4, label="p of an anomaly")
-    axes.axhline(THRESHOLD, color=INK, linewidth=0.8, linestyle="--", label="threshold")
+    axes.axhline(limits.p, color=INK, linewidth=0.8, linestyle="--", label="threshold")
     axes.set(ylim=(-0.14, 1.06), ylabel="p", yticks=[0, 0.5, 1])
 
 
-def _uncertainty(axes: Axes, curve: Curve, accept_below: float, clock: Clock) -> None:
+def _uncertainty(axes: Axes, curve: Curve, limits: Limits, clock: Clock) -> None:
     times, values = thinned(curve.window_times, curve.uncertainty)
     axes.fill_between(times, values, step="mid", color=UNSURE, alpha=0.35, linewidth=0)
     axes.step(times, values, where="mid", color=UNSURE, linewidth=1.0, label="uncertainty")
-    axes.axhline(accept_below, color=INK, linewidth=0.8, linestyle=":", label="looked at again above")
+    axes.axhline(limits.uncertainty, color=INK, linewidth=0.8, linestyle=":", label="looked at again above")
     axes.set(ylim=(0, 1.05), ylabel="unsure", yticks=[0, 1])
     axes.xaxis.set_major_locator(MaxNLocator(9))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: clock.text(time)))
