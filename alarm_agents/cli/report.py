@@ -34,7 +34,8 @@ def report(
     and what waits for an answer.
     """
     workspace = open_workspace()
-    runs = [workspace.runs.latest(name, scenario=scenario).id for name in sources or [None]]
+    names: list[str | None] = [*sources] if sources else [None]
+    runs = [workspace.runs.latest(name, scenario=scenario).id for name in names]
     write(workspace, list(dict.fromkeys(runs)), out)
 
 

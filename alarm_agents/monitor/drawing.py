@@ -29,7 +29,7 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
     sheet = Pillow.new("RGB", (width, height + strip + (height + strip) % 2), PAPER)
     sheet.paste(Pillow.fromarray(np.ascontiguousarray(image[..., ::-1])))
     draw, font = ImageDraw.Draw(sheet), _font(size)
-    line = max(1, size // 6)
+    line = max(2, size // 6)
     for sighting in seen:
         x0, y0, x1, y1 = sighting.region
         box = (x0 * width, y0 * height, max(x1 * width, x0 * width + 2), max(y1 * height, y0 * height + 2))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ from alarm_agents.sources.encode import encode
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.regions import Image, scale_down
 from alarm_agents.types import Case, Incident
+from alarm_agents.workspace.files import write_whole
 
 FOLDER = "evidence"
 FRAMES = 4
@@ -107,20 +107,14 @@ class Evidence:
         encode(content, pictures, peak.case.window.fps, quality=CLIP_QUALITY)
         return self._write(incident, CLIP, content.getvalue())
 
-    def _gone(self, case: Case) -> None:
-        """Captions have no pictures, which is as it should be; pictures that are gone are told of."""
-        if self._media.kind == "frames":
-            raise SourceError("its pictures are not to be had any more", where=case.id)
+    def _gone(self, case: Case) -> str | None:
+        """None for captions, which have no pictures; raises `SourceError` for pictures that are gone."""
+        if self._media.kind == "captions":
+            return None
+        raise SourceError("its pictures are not to be had any more", where=case.id)
 
     def _write(self, incident: Incident, name: str, content: bytes) -> str:
-        folder = self._folder / FOLDER / incident.id
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f".{name}.{os.getpid()}"  # of its own for each process that watches the same source
-        try:
-            unfinished.write_bytes(content)
-            os.replace(unfinished, folder / name)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        write_whole(self._folder / FOLDER / incident.id / name, content)
         return f"{FOLDER}/{incident.id}/{name}"
 
 

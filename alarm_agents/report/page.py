@@ -24,6 +24,7 @@ from alarm_agents.observability.tree import clean
 from alarm_agents.report.chapter import FACTS, LISTED, RULES, Chapter, gather, settings
 from alarm_agents.report.plot import THRESHOLD, Limits, Span, draw
 from alarm_agents.workspace import Workspace
+from alarm_agents.workspace.files import write_whole
 
 PICTURE_BYTES = 4_000_000
 """Bytes of key frames in a report at most; what does not fit is left out, and the report says how many."""
@@ -42,7 +43,8 @@ def write_report(
     """Write the report on these runs (ids) to `file`, whole or not at all.
 
     `labelled` holds by run id what is known to be there: name, start and end in seconds. `result` is a suite's, whose
-    metrics are shown too. Raises `NotFoundError` for an unknown run, `ConfigurationError` where `file` can't be written.
+    metrics are shown too. Raises `NotFoundError` for an unknown run, `ConfigurationError` for a `file` that cannot be
+    written.
     """
     known = labelled or {}
     chapters = [gather(workspace, workspace.runs.latest(run), known.get(run, ())) for run in runs]
@@ -62,13 +64,9 @@ def write_report(
             limits={"facts": FACTS, "rules": RULES, "listed": LISTED},
         )
     )
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(page, encoding="utf-8")
-        os.replace(unfinished, file)
+        write_whole(file, page.encode())
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         reason = (error.strerror or "the system gives no reason").lower()
         remedy = "choose another file with --out or --report"
         raise ConfigurationError(f"the report cannot be written ({reason})", where=str(file), remedy=remedy) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -82,16 +82,28 @@ def thinned(times: Sequence[float], values: Sequence[float], points: int = POINT
     return t[best], v[best]
 
 
+def merged(spans: Iterable[tuple[float, float]], apart: float) -> list[tuple[float, float]]:
+    """The spans by time, those less than `apart` from each other as one: what the eye could not tell apart anyway."""
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if found and start - found[-1][1] <= apart:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((start, end))
+    return found
+
+
 def _probability(axes: Axes, curve: Curve, incidents: Sequence[Span], labelled: Sequence[Span], limits: Limits) -> None:
     for place, (kind, start, end) in enumerate(labelled):
         axes.axvspan(start, end, color=LABELLED, alpha=0.3, linewidth=0, label="labelled" if place == 0 else None)
         text = axes.text((start + end) / 2, 1.07, clean(kind, NAME), ha="center", va="bottom", fontsize=8, color=INK)
         text.set_parse_math(False)
-    for place, (_, start, end) in enumerate(incidents):
+    apart = (curve.window_times[-1] - curve.window_times[0]) / POINTS if curve.window_times else 0.0
+    for place, (start, end) in enumerate(merged(((start, end) for _, start, end in incidents), apart)):
         axes.axvspan(start, end, color=ALARM, alpha=0.14, linewidth=0)
         line, label = [start, end], "incident" if place == 0 else None
         axes.plot(line, [-0.07, -0.07], color=ALARM, linewidth=5, solid_capstyle="butt", label=label)
-    for place, (start, end) in enumerate(curve.silent[:POINTS]):
+    for place, (start, end) in enumerate(merged(curve.silent, apart)):
         label = "no usable verdict" if place == 0 else None
         axes.axvspan(start, end, color=SILENT, alpha=0.35, linewidth=0, label=label)
     axes.plot(*thinned(curve.times, curve.p), color=LINE, linewidth=1.4, label="p of an anomaly")

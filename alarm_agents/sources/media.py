@@ -78,10 +78,14 @@ class Media:
             recent = {frame.index: frame for frames in self._recent.values() for frame in frames}
         rate = self._native_rate(near)
         first, last = (near.first + math.floor((time - near.start) * rate) for time in (start, end))
-        if recent and (self.source.live or min(recent) <= max(0, first)):
-            found = [recent[index] for index in sorted(recent)]
-        else:
-            found = self.source.read(max(0, first), last, max_side=self._max_side)
+        first = max(0, first)
+        if not self.source.live:
+            if not recent or min(recent) > first:
+                recent = {}
+            beyond = max(recent, default=first - 1) + 1
+            rest = self.source.read(beyond, last, max_side=self._max_side) if beyond <= last else []
+            recent |= {frame.index: frame for frame in rest}
+        found = [recent[index] for index in sorted(recent)]
         return [frame for frame in found if isinstance(frame, Picture) and start <= frame.time < end]
 
     @staticmethod
