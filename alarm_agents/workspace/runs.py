@@ -138,8 +138,7 @@ class RunStore:
         c = db.runs.c
         query = select(db.runs).order_by(c.at.desc()).limit(1)
         if named is not None:
-            path = str(Path(named).absolute())
-            mine = (c.namespace == "main") & or_(c.source == named, c.path == path)
+            mine = (c.namespace == "main") & or_(c.source == named, c.path.in_([named, str(Path(named).absolute())]))
             query = query.where(or_(c.id == named, mine))
         else:
             query = query.where(c.namespace == "main")
