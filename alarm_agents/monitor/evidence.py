@@ -18,6 +18,7 @@ import av
 import cv2
 
 from alarm_agents.errors import SourceError
+from alarm_agents.monitor.clock import Clock
 from alarm_agents.monitor.drawing import annotate
 from alarm_agents.monitor.moments import Moment, Sighting, moment_of, p_of, seen_at, sightings, telling
 from alarm_agents.sources.encode import encode
@@ -48,6 +49,8 @@ class Evidence:
         `held` are the cases that have a key frame already.
         """
         kept = incident.evidence
+        if not case.window.frames:
+            return kept
         if len(kept) >= FRAMES:
             ranked = {_name(one.id): telling(one) for one in held}
             weakest = min(kept[1:], key=lambda path: ranked.get(Path(path).name, (False, 0.0)))
@@ -59,7 +62,7 @@ class Evidence:
 
     async def closed(self, incident: Incident, cases: Iterable[Case]) -> tuple[str, ...]:
         """The incident's references with its clip; `cases` are those of its cases near the most telling one."""
-        near = list(cases)
+        near = [case for case in cases if case.window.frames]
         written = await self._tried(lambda: self._clip(incident, near), incident) if near else None
         return incident.evidence if written is None else tuple(dict.fromkeys((*incident.evidence, written)))
 
@@ -93,7 +96,7 @@ class Evidence:
 
     def _clip(self, incident: Incident, cases: Sequence[Case]) -> str | None:
         peak = moment_of(max(cases, key=telling))
-        start, end = stretch(incident, peak.time)
+        start, end = clip_span(incident, peak.time)
         frames = self._media.between(start, end, peak.case.window)
         if not frames:
             return self._gone(peak.case)
@@ -123,7 +126,7 @@ def key_frame_of(incident: Incident, case_id: str) -> str | None:
     return next((path for path in incident.evidence if Path(path).name == _name(case_id)), None)
 
 
-def stretch(incident: Incident, peak: float) -> tuple[float, float]:
+def clip_span(incident: Incident, peak: float) -> tuple[float, float]:
     """From when to when the clip goes, in seconds: the incident with a little around it, or what is around the peak."""
     start, end = max(0.0, incident.start - CLIP_BEFORE), incident.end + CLIP_BEFORE
     if end - start > CLIP_SECONDS:
@@ -139,9 +142,9 @@ def _name(case_id: str) -> str:
 
 def _words(moment: Moment) -> str:
     said = moment.facts[0].text if moment.facts else moment.case.title
-    return f"{moment.time:.1f} s   p {moment.p:.2f}   {said}"
+    return f"{Clock(moment.time).text(moment.time)}   p {moment.p:.2f}   {said}"
 
 
 def _annotated(image: Image, seen: Sequence[Sighting], time: float, cases: Sequence[Case]) -> Image:
     p = next((p_of(case) for case in cases if case.window.start <= time < case.window.end), None)
-    return annotate(image, seen_at(time, seen), f"{time:.1f} s" + ("" if p is None else f"   p {p:.2f}"))
+    return annotate(image, seen_at(time, seen), Clock(time).text(time) + ("" if p is None else f"   p {p:.2f}"))

@@ -11,9 +11,9 @@ from typing import Any
 
 from alarm_agents.errors import NotFoundError
 from alarm_agents.memory.rules import RuleMemory
+from alarm_agents.monitor.clock import Clock
 from alarm_agents.monitor.evidence import CLIP, key_frame_of
 from alarm_agents.monitor.moments import extent, telling
-from alarm_agents.report.clock import Clock
 from alarm_agents.report.plot import Curve, Span
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Case, CaseStatus, Decision, Fact, Incident, Label, Rule, RuleRef

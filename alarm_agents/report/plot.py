@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from alarm_agents.monitor.clock import Clock
 from alarm_agents.observability.tree import clean
-from alarm_agents.report.clock import Clock
 
 Floats = NDArray[np.float64]
 Span = tuple[str, float, float]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarm_agents.monitor.evidence import CLIP_SECONDS, FRAMES, Evidence, stretch
+from alarm_agents.monitor.evidence import CLIP_SECONDS, FRAMES, Evidence, clip_span
 from alarm_agents.scenario import SourceSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
@@ -140,9 +140,17 @@ async def test_captions_have_no_pictures_and_that_is_no_failure(
     assert caplog.text == ""
 
 
+async def test_a_window_without_frames_has_nothing_to_show(tmp_path: Path, media: Media) -> None:
+    empty = odd(0.0, 0.9)
+    empty = empty.model_copy(update={"window": empty.window.model_copy(update={"frames": (), "times": ()})})
+    evidence = Evidence(tmp_path, media)
+    found = await joined(evidence, [empty])
+    assert await evidence.closed(found, [empty]) == ()
+
+
 @given(st.floats(0, 1e5), st.floats(0.1, 1e4), st.floats(0, 1))
 def test_a_clip_is_short_and_around_the_peak(start: float, lasts: float, share: float) -> None:
     peak = start + lasts * share
-    first, last = stretch(incident(case(0.0)).model_copy(update={"start": start, "end": start + lasts}), peak)
+    first, last = clip_span(incident(case(0.0)).model_copy(update={"start": start, "end": start + lasts}), peak)
     assert 0 <= first <= peak <= last
     assert last - first <= CLIP_SECONDS + 1e-6

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarm_agents.report.clock import Clock
+from alarm_agents.monitor.clock import Clock
 from alarm_agents.report.plot import Curve, Limits, draw, merged, thinned
 
 CURVE = Curve([0.0, 0.1, 0.2], [0.1, 0.9, 0.3], [0.1], [0.2], [(0.3, 0.4)])
