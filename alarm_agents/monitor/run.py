@@ -287,6 +287,8 @@ class Monitor:
         case_id = f"{context.source}-{context.run}-{round(window.start * 1000):09d}"
         known = self.workspace.cases.find(namespace=self.namespace, run=context.run, case=case_id)
         if known and (known[0].status is not CaseStatus.PENDING or await waits(self._graph, case_id)):
+            if known[0].status is CaseStatus.DONE:  # it may have been cut off before its thread was deleted
+                await self._saver.adelete_thread(case_id)
             return known[0], True
         await self._saver.adelete_thread(case_id)
         with tracing.span(f"window {window.start:.1f} s", kind="window", **_names(context, case_id)):
