@@ -218,7 +218,10 @@ class WebhookSettings(Block):
 
 
 class CommandSettings(Block):
-    """Run a program for each new incident; `{title}`, `{source}`, `{severity}`, `{id}` are filled in."""
+    """Run a program for each new incident; `{title}`, `{source}`, `{severity}`, `{id}` are filled in.
+
+    So is `{evidence}`: the path of its first key frame, empty where there is none.
+    """
 
     kind: Literal["command"]
     run: tuple[str, ...] = Field(min_length=1)

@@ -373,3 +373,5 @@ class Incident(Record):
     status: Literal["open", "closed", "dismissed"] = "open"
     kind: Literal["anomaly", "camera"] = "anomaly"
     """`camera` where the camera itself was blind: frozen, dark, covered, blurred or lost."""
+    evidence: tuple[str, ...] = ()
+    """Key frames (JPEG; the first shows how it began) and, once closed, a clip (MP4): paths in the workspace folder."""

@@ -1,6 +1,6 @@
 """The command line: `alarm` and its verbs, one file each."""
 
-from alarm_agents.cli import demo, graph, info, proposed, review, rules, suites, teaching, traces, watch
+from alarm_agents.cli import demo, graph, info, proposed, report, review, rules, suites, teaching, traces, watch
 from alarm_agents.cli.app import app, main
 
 for part, name in ((review, "review"), (rules, "rules"), (graph, "graph"), (traces, "traces")):
@@ -8,4 +8,4 @@ for part, name in ((review, "review"), (rules, "rules"), (graph, "graph"), (trac
 app.add_typer(info.models, name="models")
 app.add_typer(info.tools, name="tools")
 
-__all__ = ["app", "demo", "info", "main", "proposed", "suites", "teaching", "watch"]
+__all__ = ["app", "demo", "info", "main", "proposed", "report", "suites", "teaching", "watch"]

@@ -9,6 +9,8 @@ import typer
 
 from alarm_agents.cli.app import JsonOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, notes
+from alarm_agents.cli.report import ReportOption
+from alarm_agents.cli.report import write as write_report
 from alarm_agents.evaluation.report import render
 from alarm_agents.evaluation.suite import load_suite
 
@@ -18,6 +20,7 @@ def test(
     suite: Annotated[Path, typer.Argument(help="The suite's YAML file; paths in it are relative to it.")],
     seed: Annotated[int | None, typer.Option(help="Draw the references with this seed instead of the suite's.")] = None,
     json_: JsonOption = False,
+    report: ReportOption = None,
 ) -> None:
     """Run a suite: teach from its references, watch its cases, measure, and compare with what it expects.
 
@@ -30,6 +33,8 @@ def test(
     with notes.status("opening") as status:
         work = run_suite(workspace, found, suite, seed=seed, progress=status.update)
         result = run_traced(workspace, work)
+    spans = {case["run"]: case["labelled"] for case in result["cases"]}
+    write_report(workspace, list(spans), report, labelled=spans, result=result)
     if json_:
         emit(result)
     else:

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from rich.text import Text
 
 from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import clock, console, emit, note, notes, number, plain
+from alarm_agents.cli.report import ReportOption
+from alarm_agents.cli.report import write as write_report
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.incidents import Watched
 from alarm_agents.monitor.run import Monitor
@@ -54,9 +57,10 @@ def case_line(case: Case) -> dict[str, Any]:
 
 
 def incident_line(incident: Incident) -> dict[str, Any]:
-    """An incident as one line of JSON output."""
+    """An incident as one line of JSON output; its evidence as paths in the workspace folder."""
     kept = incident.model_dump(
-        mode="json", include={"id", "kind", "source", "start", "end", "severity", "title", "score", "cases"}
+        mode="json",
+        include={"id", "kind", "source", "start", "end", "severity", "title", "score", "cases", "evidence"},
     )
     return {"type": "incident", **kept}
 
@@ -76,6 +80,7 @@ def watch(
     scenario: ScenarioOption = "generic",
     json_: JsonOption = False,
     everything: Annotated[bool, typer.Option("--all", help="Print the stored cases of an earlier run too.")] = False,
+    report: ReportOption = None,
 ) -> None:
     """Watch a source: print its cases and incidents, with reasons.
 
@@ -87,7 +92,11 @@ def watch(
     workspace = open_workspace()
     monitor = Monitor(workspace, found, builder)
     announce(found)
-    run_traced(workspace, _watch(monitor, workspace, source, json_, everything))
+    try:
+        run_traced(workspace, _watch(monitor, workspace, source, json_, everything))
+    finally:  # also where the source ended early, or a person has seen enough
+        if monitor.run:
+            write_report(workspace, [monitor.run], report)
 
 
 def announce(scenario: Scenario) -> None:
@@ -106,7 +115,7 @@ async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: boo
             record = watched.record
             emit(case_line(record) if isinstance(record, Case) else incident_line(record))
         else:
-            show(watched)
+            show(watched, workspace.folder)
 
     await follow(monitor, workspace, source, tell)
     if monitor.finished_before:
@@ -164,13 +173,16 @@ def _stop_by_signal(monitor: Monitor) -> None:
         loop.add_signal_handler(which, stop)
 
 
-def show(watched: Watched) -> None:
-    """Print a case or an incident for people."""
+def show(watched: Watched, folder: Path) -> None:
+    """Print a case or an incident for people; evidence lies in the workspace `folder`."""
     record = watched.record
     if isinstance(record, Incident):
         what = "CAMERA" if record.kind == "camera" else "INCIDENT"
         span = f"{what} {clock(record.start)} to {clock(record.end)}  severity {record.severity}  "
         console.print(Text(span, style="bold white on red"), plain(record.title), soft_wrap=True)
+        if record.evidence:
+            kept = f"  pictures: {folder / PurePath(record.evidence[0]).parent}"
+            console.print(plain(kept), style="dim", soft_wrap=True)
         return
     line = Text(f"{clock(record.window.start):>10}  ")
     line.append(f"{record.label.value:9}", style=STYLES[record.label])

@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alarm_agents.sources.encode import encode
 from alarm_agents.demo.scene import FPS, HEIGHT, WIDTH, Image, Scene, Span
 
 NOISE = 2.2  # grey levels; standard deviation of the sensor's noise
@@ -24,7 +24,7 @@ def shoot(scene: Scene, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{os.getpid()}-{file.name}")
     try:
-        _encode(unfinished, frames(scene))
+        encode(unfinished, frames(scene), FPS)
         os.replace(unfinished, file)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -65,19 +65,3 @@ def write_labels(file: Path, found: NDArray[np.int_]) -> None:
     with unfinished.open("w", newline="", encoding="utf-8") as opened:
         csv.writer(opened).writerows([("frame", "label"), *enumerate(found.tolist())])
     os.replace(unfinished, file)
-
-
-def _encode(file: Path, pictures: Iterator[Image]) -> None:
-    """Write the pictures as H.264 where PyAV has the encoder, else as MPEG-4; to the eye the same on every run."""
-    codec, options = ("libx264", {"crf": "18", "preset": "veryfast", "threads": "1"})
-    if codec not in av.codecs_available:
-        codec, options = "mpeg4", {"qscale": "3", "threads": "1"}
-    with av.open(str(file), "w", format="mp4") as container:
-        stream = container.add_stream(codec, rate=FPS, options=options)
-        assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", 3 * FPS
-        for picture in pictures:
-            # FFmpeg's own conversion of colours hangs on how memory is aligned, and would differ from run to run.
-            planes = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
-        container.mux(stream.encode(None))

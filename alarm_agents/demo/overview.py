@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
 from alarm_agents.demo.scene import Span
+from alarm_agents.monitor.moments import Moment, extent, located, moment_of, p_of, telling
 from alarm_agents.sources.base import Source
 from alarm_agents.sources.picture import Picture
 from alarm_agents.types import Case, Fact, Incident, Label
@@ -24,22 +24,6 @@ FRAMES = 4  # key frames at most, one of them of normal life
 COLOURS = 256
 THRESHOLD = 0.5  # p at the limit that the references set
 INK, LINE, ALARM, IMPLANTED, CALM = "#24292f", "#1f5fa8", "#c8102e", "#f2b632", "#2e7d4f"
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A case at the frame that counts most in it, and the facts that are shown there."""
-
-    case: Case
-    time: float
-    frame: int
-    p: float
-    facts: tuple[Fact, ...]
-
-    @property
-    def odd(self) -> bool:
-        """Whether the case is anomalous."""
-        return self.case.label is Label.ANOMALOUS
 
 
 @dataclass(frozen=True)
@@ -71,45 +55,10 @@ def key_moments(cases: Sequence[Case], incidents: Sequence[Incident]) -> list[Mo
     """The peak of each of the largest incidents and the calmest case in which something moves, by time."""
     known = {case.id: case for case in cases}
     largest = sorted(incidents, key=lambda each: -(each.score or 0.0))[: FRAMES - 1]
-    peaks = [max((known[key] for key in each.cases if key in known), key=_telling, default=None) for each in largest]
-    calm = [case for case in cases if case.label is Label.NORMAL and _shown(case)]
-    chosen = [*(case for case in peaks if case is not None), *sorted(calm, key=_score)[:1]]
-    return sorted((_moment(case) for case in chosen), key=lambda moment: moment.time)
-
-
-def _score(case: Case) -> float:
-    return case.score if case.score is not None else 0.0
-
-
-def _telling(case: Case) -> tuple[bool, float]:
-    """How well a case shows what happened: best with a box that the picture's edge does not cut."""
-    facts = sorted(_shown(case), key=lambda fact: -_size(fact))
-    return bool(facts) and _whole(facts[0]), _score(case)
-
-
-def _whole(fact: Fact) -> bool:
-    x0, _, x1, _ = fact.region or (0.0, 0.0, 1.0, 1.0)
-    return x0 > 0.03 and x1 < 0.97
-
-
-def _moment(case: Case) -> Moment:
-    scores = case.frame_scores or (_score(case),) * len(case.window.times)
-    facts = sorted(_shown(case), key=lambda fact: -_size(fact))
-    told = facts[0].time if facts and case.label is Label.ANOMALOUS else None
-    wanted = case.window.times[int(np.argmax(scores))] if told is None else told
-    at = int(np.argmin(np.abs(np.asarray(case.window.times) - wanted)))
-    time = case.window.times[at]
-    # A box is where its thing was when the fact was told; on another frame it would be beside it.
-    near = tuple(fact for fact in facts if fact.time is None or abs(fact.time - time) < 1.5 / case.window.fps)
-    return Moment(case, time, case.window.frames[at], scores[at], near[:2])
-
-
-def _shown(case: Case) -> list[Fact]:
-    return [fact for seen in case.perceptions for fact in seen.facts if fact.region is not None]
-
-
-def _size(fact: Fact) -> float:
-    return float(fact.value) if isinstance(fact.value, int | float) else 0.0
+    peaks = [max((known[key] for key in each.cases if key in known), key=telling, default=None) for each in largest]
+    calm = [case for case in cases if case.label is Label.NORMAL and located(case)]
+    chosen = [*(case for case in peaks if case is not None), *sorted(calm, key=p_of)[:1]]
+    return sorted((moment_of(case) for case in chosen), key=lambda moment: moment.time)
 
 
 def _frame(axes: Axes, source: Source[Picture], moment: Moment, letter: str) -> None:
@@ -143,12 +92,12 @@ def _box(axes: Axes, fact: Fact, width: int, height: int, colour: str) -> None:
     )
     if fact.attribute == "speed ratio":
         style = {"boxstyle": "square,pad=0.15", "facecolor": colour, "edgecolor": "none"}
-        axes.text(*corner, f"{_size(fact):.1f}x", fontsize=8, color="white", va="bottom", bbox=style)
+        axes.text(*corner, f"{extent(fact):.1f}x", fontsize=8, color="white", va="bottom", bbox=style)
 
 
 def _timeline(axes: Axes, showing: Showing, moments: Sequence[Moment]) -> None:
     times = [time for case in showing.cases for time in case.window.times]
-    scores = [p for case in showing.cases for p in case.frame_scores or (_score(case),) * len(case.window.times)]
+    scores = [p for case in showing.cases for p in case.frame_scores or (p_of(case),) * len(case.window.times)]
     for place, span in enumerate(showing.implanted):
         label = "implanted" if place == 0 else None
         axes.axvspan(span.start, span.end, color=IMPLANTED, alpha=0.35, linewidth=0, label=label)

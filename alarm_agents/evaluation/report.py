@@ -43,11 +43,17 @@ def _summary(result: Mapping[str, Any]) -> Text:
 
 def _metrics(metrics: Mapping[str, Any]) -> Table:
     table = _table("Metrics", "metric", "value")
-    for name, value in metrics.items():
-        entries = {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
-        for key, one in entries.items():
-            table.add_row(Text(_plain(key)), _number(one))
+    for name, value in flat(metrics).items():
+        table.add_row(Text(_plain(name)), _number(value))
     return table
+
+
+def flat(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """The metrics one by one, as expectations name them; those with several values as `name.key`."""
+    found: dict[str, float | None] = {}
+    for name, value in metrics.items():
+        found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
+    return found
 
 
 def _expectations(expectations: Iterable[Mapping[str, Any]]) -> Table:

@@ -31,6 +31,7 @@ class Outcome:
 
     source: LabelledSource
     labels: Mapping[int, int]
+    run: str = ""
     cases: list[Case] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
 
@@ -78,6 +79,7 @@ async def _watch(monitor: Monitor, outcome: Outcome) -> None:
             outcome.cases.append(watched.record)
         else:
             outcome.incidents.append(watched.record)
+    outcome.run = monitor.run
 
 
 def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
@@ -111,12 +113,34 @@ def _case_summary(outcome: Outcome, columns: Sequence[np.ndarray[Any, Any]]) -> 
     scores, labels = columns[0], columns[1]
     return {
         "source": outcome.source.name,
+        "run": outcome.run,
         "frame_auroc": frame_auroc(labels, scores),
         "frames": len(scores),
         "windows": len(outcome.cases),
         "incidents": len(outcome.incidents),
         "deferred": sum(case.deferred for case in outcome.cases),
+        "labelled": labelled_spans(outcome.labels, outcome.cases),
     }
+
+
+def labelled_spans(labels: Mapping[int, int], cases: Sequence[Case]) -> list[tuple[str, float, float]]:
+    """The stretches whose frames are labelled anomalous: a name, and from when to when, in seconds."""
+    windows = [case.window for case in cases]
+    times = {
+        frame: (time, 1 / window.fps)
+        for window in windows
+        for frame, time in zip(window.frames, window.times, strict=True)
+    }
+    found: list[tuple[str, float, float]] = []
+    before = 0
+    for frame in sorted(times):
+        (time, lasts), label = times[frame], labels.get(frame, 0)
+        if label and before:
+            found[-1] = ("anomalous", found[-1][1], time + lasts)
+        elif label:
+            found.append(("anomalous", time, time + lasts))
+        before = label
+    return found
 
 
 def _rows(place: int, outcome: Outcome) -> tuple[np.ndarray[Any, Any], ...]:

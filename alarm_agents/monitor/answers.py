@@ -63,7 +63,7 @@ async def finish(workspace: Workspace) -> None:
             async with _monitor_of(workspace, case) as monitor:
                 done = await monitor.finish_resolved(case.id)
         else:
-            done = _settled(workspace, case)
+            done = await _settled(workspace, case)
         _learn(workspace, [done], case.resolution, case.incident)
 
 
@@ -88,12 +88,12 @@ def _monitor_of(workspace: Workspace, case: Case) -> Monitor:
     return Monitor(workspace, scenario, namespace=case.namespace, references=key)
 
 
-def _settled(workspace: Workspace, case: Case) -> Case:
+async def _settled(workspace: Workspace, case: Case) -> Case:
     """A case that no graph waits for, with its answer taken in and its incident changed accordingly."""
     assert case.resolution is not None
     run = workspace.cases.run_of(case.id)
     scenario, _, _ = workspace.runs.scenario_of(run)
-    return Incidents(scenario, workspace.cases, run).resettled(answered(case, case.resolution))
+    return await Incidents(scenario, workspace, run, None).resettled(answered(case, case.resolution))
 
 
 def _learn(workspace: Workspace, cases: Sequence[Case], resolution: Resolution, incident: str | None) -> Suggestion:

@@ -28,6 +28,7 @@ from alarm_agents.memory.recall import Memory
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import build_models
 from alarm_agents.monitor.checkpoints import open_checkpoints, thread, waits
+from alarm_agents.monitor.evidence import Evidence
 from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.stage import Measured, Smoothing, Stage
 from alarm_agents.monitor.teach import induce, induction_context, open_media
@@ -76,6 +77,8 @@ class Monitor:
         self.finished_before = False
         """Whether the source that was watched last had been watched to its end before."""
         self._live: LiveSource | None = None
+        self.run = ""
+        """Id of the run over the source that was watched last."""
 
     async def __aenter__(self) -> Monitor:
         await asyncio.to_thread(adopt, self.scenario, self.memory.rules)
@@ -115,14 +118,15 @@ class Monitor:
             references=references.key,
             revision=self.memory.rules.revision(media.identity),
         )
-        self.finished_before = run.finished
+        self.run, self.finished_before = run.id, run.finished
         if run.finished:
             for earlier in self._known(run):
                 yield earlier
             return
         context = self._context(run, media, references)
-        incidents = Incidents(self.scenario, self.workspace.cases, run.id)
         budget = Budget(self.scenario.share_allowed)
+        evidence = Evidence(self.workspace.folder, media) if self._ask_people else None
+        incidents = Incidents(self.scenario, self.workspace, run.id, evidence)
         error: SourceError | None = None
         try:
             async with aclosing(self._judged(context, media, references, budget, progress)) as judged:
@@ -132,13 +136,13 @@ class Monitor:
                     yield Watched(case, known and case.window.start <= run.told)
                     if case.window.start > run.told:
                         self.workspace.runs.tell(run.id, case.window.start)
-                    for ended in incidents.ended(over):
+                    async for ended in incidents.ended(over):
                         yield ended
         except SourceError as raised:  # the stream ends here, and with it the incident
             error = raised
         finally:
             self.stop()
-        for ended in incidents.ended(incidents.current):
+        async for ended in incidents.ended(incidents.current):
             yield ended
         if error is not None:
             raise error
@@ -158,15 +162,15 @@ class Monitor:
 
     async def finish_resolved(self, case_id: str) -> Case:
         """Take a case that has its answer through the rest of the graph (again, after a crash in between)."""
-        if await waits(self._graph, case_id):
-            await self._go_on(case_id)
-        run_id = self.workspace.cases.run_of(case_id)
-        settled = Incidents(self.scenario, self.workspace.cases, run_id).resettled(self.workspace.cases.get(case_id))
+        media = await self._go_on(case_id) if await waits(self._graph, case_id) else None
+        evidence = Evidence(self.workspace.folder, media) if media is not None else None
+        incidents = Incidents(self.scenario, self.workspace, self.workspace.cases.run_of(case_id), evidence)
+        settled = await incidents.resettled(self.workspace.cases.get(case_id))
         await self._saver.adelete_thread(case_id)
         return settled
 
-    async def _go_on(self, case_id: str) -> None:
-        """Resume the graph that waits for the case's answer."""
+    async def _go_on(self, case_id: str) -> Media:
+        """Resume the graph that waits for the case's answer; what it looked at."""
         case = self.workspace.cases.get(case_id)
         run_id = self.workspace.cases.run_of(case_id)
         _, path, key = self.workspace.runs.scenario_of(run_id)
@@ -181,6 +185,7 @@ class Monitor:
                 context=context,
                 durability="exit",
             )
+        return media
 
     def _context(self, run: Run, media: Media, references: References) -> Context:
         agents, models = self.scenario.agents, self.models
@@ -313,6 +318,8 @@ class Monitor:
         known = self.workspace.cases.known(case_id)
         if known is not None:
             if known.status is not CaseStatus.PENDING or await waits(self._graph, case_id):
+                if known.status is CaseStatus.DONE:  # it may have been cut off before its thread was deleted
+                    await self._saver.adelete_thread(case_id)
                 return known, True
             await self._saver.adelete_thread(case_id)
         with tracing.span(f"window {window.start:.1f} s", kind="window", **_names(context, case_id)):

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 
@@ -16,12 +17,14 @@ from alarm_agents.workspace.cases import CaseStore
 
 SECONDS = 10.0
 """How long one delivery may take."""
-PLACE = re.compile(r"\{(title|source|severity|id)\}")
+PLACE = re.compile(r"\{(title|source|severity|id|evidence)\}")
 _log = logging.getLogger(__name__)
 
 
-async def deliver(sinks: Sequence[WebhookSettings | CommandSettings], incident: Incident, store: CaseStore) -> None:
-    """Tell the incident to every sink that has not been told yet.
+async def deliver(
+    sinks: Sequence[WebhookSettings | CommandSettings], incident: Incident, store: CaseStore, folder: Path
+) -> None:
+    """Tell the incident to every sink that has not been told yet; its evidence lies in the workspace `folder`.
 
     A sink that fails is logged and tried again with the incident's next case: watching goes on.
     """
@@ -30,7 +33,7 @@ async def deliver(sinks: Sequence[WebhookSettings | CommandSettings], incident: 
         if store.delivered(key):
             continue
         try:
-            await (_post(sink, incident, key) if isinstance(sink, WebhookSettings) else _run(sink, incident))
+            await (_post(sink, incident, key) if isinstance(sink, WebhookSettings) else _run(sink, incident, folder))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, KeyError, RuntimeError) as error:
             _log.warning("notify.%d (%s) failed for %s: %r", place, sink.kind, incident.id, error)
         else:
@@ -44,9 +47,10 @@ async def _post(sink: WebhookSettings, incident: Incident, key: str) -> None:
         response.raise_for_status()
 
 
-async def _run(sink: CommandSettings, incident: Incident) -> None:
+async def _run(sink: CommandSettings, incident: Incident, folder: Path) -> None:
     """Run the program; values are single arguments, never parsed by a shell."""
-    values = {"title": incident.title, "source": incident.source, "severity": incident.severity, "id": incident.id}
+    values: dict[str, object] = incident.model_dump(include={"title", "source", "severity", "id"})
+    values["evidence"] = folder / incident.evidence[0] if incident.evidence else ""
     arguments = [PLACE.sub(lambda found: str(values[found[1]]), part) for part in sink.run]
     process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.DEVNULL)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -68,17 +69,36 @@ class Media:
 
         Not beyond an interruption of the stream. Where a live source has let go of them, the frames as measured.
         """
-        rate = window.fps if len(window.frames) < 2 else self._native_rate(window)
+        rate = self._native_rate(window)
         first = max(0, window.first - round(before * rate))
         found = self.source.read(first, window.last + round(after * rate), every=True)
         pictures = [frame for frame in found if isinstance(frame, Picture)]
         own = {frame.stretch for frame in pictures if window.first <= frame.index <= window.last}
         return [frame for frame in pictures if frame.stretch in own] or self.pictures(window)
 
+    def between(self, start: float, end: float, near: Window) -> list[Picture]:
+        """The pictures from `start` to `end` seconds as they were measured, for times not far from the window `near`.
+
+        They come from memory where it reaches back so far, and where the stream is live and gone; else read again.
+        """
+        with self._lock:
+            recent = {frame.index: frame for frames in self._recent.values() for frame in frames}
+        rate = self._native_rate(near)
+        first, last = (near.first + math.floor((time - near.start) * rate) for time in (start, end))
+        first = max(0, first)
+        if not self.source.live:
+            if not recent or min(recent) > first:
+                recent = {}
+            beyond = max(recent, default=first - 1) + 1
+            rest = self.source.read(beyond, last, max_side=self._max_side) if beyond <= last else []
+            recent |= {frame.index: frame for frame in rest}
+        found = [recent[index] for index in sorted(recent)]
+        return [frame for frame in found if isinstance(frame, Picture) and start <= frame.time < end]
+
     @staticmethod
     def _native_rate(window: Window) -> float:
         """The source's own frames a second, from the frame numbers and time stamps of the window."""
-        seconds = window.times[-1] - window.times[0]
+        seconds = window.times[-1] - window.times[0] if len(window.frames) > 1 else 0.0
         return (window.frames[-1] - window.frames[0]) / seconds if seconds > 0 else window.fps
 
 

@@ -28,6 +28,9 @@ _COUNT_ANSWERED = select(func.count()).where(
 AT_A_TIME = 200
 """Cases read at a time where all of a scenario's are asked for."""
 
+AT_A_TIME = 200
+"""Cases read at a time where there may be many."""
+
 
 class CaseStore:
     """Reads and writes cases and incidents; every method is one transaction."""
@@ -94,6 +97,13 @@ class CaseStore:
         with self._engine.connect() as connection:
             where = (c.namespace == namespace, c.scenario == scenario)
             return connection.scalar(select(func.count()).where(*where)) or 0
+
+    def of_run(self, run: str) -> Iterator[Case]:
+        """The cases of a run, in order; a few at a time in memory."""
+        query = select(db.cases.c.record).where(db.cases.c.run == run).order_by(db.cases.c.start)
+        with self._engine.connect() as connection:
+            for record in connection.execution_options(yield_per=AT_A_TIME).scalars(query):
+                yield Case.model_validate(record)
 
     def count_answered(self, namespace: str, scenario: str) -> int:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""

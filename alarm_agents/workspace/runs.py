@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Engine, bindparam, insert, select, union_all, update
+from sqlalchemy import Engine, Row, bindparam, insert, or_, select, union_all, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from alarm_agents.errors import NotFoundError
@@ -53,6 +53,22 @@ class Run:
     finished: bool
     told: float = -1.0
     """Start of the last window whose case has reached whoever watches."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A run as it is looked up later: what was watched, how, and how far it came."""
+
+    id: str
+    namespace: str
+    source: str
+    path: str
+    scenario: Scenario
+    """As it was when the run started."""
+    references: str
+    at: float
+    """When it started, Unix seconds."""
+    finished: bool
 
 
 class RunStore:
@@ -115,9 +131,39 @@ class RunStore:
             row = connection.execute(select(db.runs).where(db.runs.c.id == run)).first()
         if row is None:
             raise NotFoundError("there is no such run", where=run)
-        places = {"folder": Path(row.folder), "built_by": Path(row.built_by) if row.built_by else None}
-        scenario = Scenario.model_validate({**row.settings, **places})
-        return scenario, row.path, row.references_key
+        return _scenario(row), row.path, row.references_key
+
+    def latest(self, named: str | None = None, *, scenario: str | None = None) -> Pass:
+        """The latest run: of all, or of those with that id, source or path; of one scenario where that is named too.
+
+        Suites' runs are found by their id only. Raises `NotFoundError` when there is none.
+        """
+        c = db.runs.c
+        query = select(db.runs).order_by(c.at.desc()).limit(1)
+        if named is not None:
+            mine = (c.namespace == "main") & or_(c.source == named, c.path.in_([named, str(Path(named).absolute())]))
+            query = query.where(or_(c.id == named, mine))
+        else:
+            query = query.where(c.namespace == "main")
+        if scenario is not None:
+            query = query.where(c.scenario == scenario)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            where = named or ""
+            what = "nothing has been watched" + (" under that name or id" if named else "")
+            what += f" with scenario '{scenario}'" if scenario else ""
+            raise NotFoundError(f"{what} in this workspace", where=where, remedy="watch it first with `alarm watch`")
+        return Pass(
+            id=row.id,
+            namespace=row.namespace,
+            source=row.source,
+            path=row.path,
+            scenario=_scenario(row),
+            references=row.references_key,
+            at=row.at,
+            finished=row.finished,
+        )
 
     def latest_scenario(self, namespace: str = "main") -> str | None:
         """The scenario that was taught or watched last; None in a new workspace."""
@@ -168,6 +214,12 @@ class RunStore:
         """Keep the result of one run of a suite."""
         with self._engine.begin() as connection:
             connection.execute(insert(db.suite_results).values(suite=suite, at=time.time(), result=dict(result)))
+
+
+def _scenario(row: Row[Any]) -> Scenario:
+    """The scenario as it was when the run of that row started."""
+    places = {"folder": Path(row.folder), "built_by": Path(row.built_by) if row.built_by else None}
+    return Scenario.model_validate({**row.settings, **places})
 
 
 def _hash(*parts: str) -> str:

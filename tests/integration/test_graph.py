@@ -313,7 +313,7 @@ async def test_without_models_a_waiting_case_is_small_and_a_concluded_one_leaves
     assert checkpoints(tmp_path / "calm") == {}
 
 
-async def test_no_picture_is_kept_anywhere_but_in_the_source(source: Path, tmp_path: Path) -> None:
+async def test_no_picture_is_kept_anywhere_but_in_the_source_and_as_evidence(source: Path, tmp_path: Path) -> None:
     scripts = team(mind=always(judged(0.55)), lens=always(again(0.55)))
     agents = {**TEAM, "reasoners": ["mind"]}
     cases, _, workspace = await watch(
@@ -321,7 +321,8 @@ async def test_no_picture_is_kept_anywhere_but_in_the_source(source: Path, tmp_p
     )
     assert all(case.status is CaseStatus.PENDING for case in cases)
     workspace.close()
-    kept = [path for path in (tmp_path / "ws").rglob("*") if path.is_file()]
+    evidence = tmp_path / "ws" / "evidence"
+    kept = [path for path in (tmp_path / "ws").rglob("*") if path.is_file() and not path.is_relative_to(evidence)]
     assert {"alarm.db", "checkpoints.db", "traces.db"} <= {path.name for path in kept}
     with sqlite3.connect(tmp_path / "ws" / "checkpoints.db") as connection:
         packed = connection.execute("SELECT checkpoint FROM checkpoints UNION ALL SELECT value FROM writes").fetchall()

@@ -10,6 +10,7 @@ from alarm_agents.types import (
     CaseStatus,
     Decision,
     Fact,
+    Incident,
     Label,
     Measurement,
     Parse,
@@ -101,3 +102,43 @@ def resolved(key: str, text: str, answer: Any = "normal", *, scenario: str = SCE
         perceptions=(perception("eye", caption=text),),
         resolution=Resolution(answer=answer),
     )
+
+
+def case(
+    start: float = 0.0, p: float | None = 0.9, *seen: Fact, frames: int = 4, run: str = RUN, **values: Any
+) -> Case:
+    """A concluded case of the window that starts then, with that probability and those facts."""
+    label = Label.UNKNOWN if p is None else Label.ANOMALOUS if p >= 0.5 else Label.NORMAL
+    given = {
+        "id": f"{SOURCE}-{run}-{round(start * 1000):09d}",
+        "scenario": SCENARIO,
+        "source": SOURCE,
+        "window": window(start, frames),
+        "status": CaseStatus.DONE,
+        "label": label,
+        "score": p,
+        "severity": 2,
+        "title": "something odd",
+        "decision": Decision.ACCEPT,
+        "uncertainty": Uncertainty(score=0.1, decision=Decision.ACCEPT),
+        "perceptions": (perception("eye").model_copy(update={"facts": tuple(seen)}),),
+        **values,
+    }
+    return Case(**given)
+
+
+def incident(*cases: Case, **values: Any) -> Incident:
+    """The incident that these cases make."""
+    given = {
+        "id": f"incident-{cases[0].id}",
+        "scenario": SCENARIO,
+        "source": SOURCE,
+        "start": cases[0].window.start,
+        "end": cases[-1].window.end,
+        "severity": 2,
+        "title": "something odd",
+        "score": 0.9,
+        "cases": tuple(one.id for one in cases),
+        **values,
+    }
+    return Incident(**given)

@@ -73,7 +73,7 @@ async def test_a_webhook_is_told_once_and_again_only_after_it_failed(
     with Hook(500, 204) as hook:
         monkeypatch.setenv("HOOK", hook.url)
         for _ in range(4):
-            await deliver(sink, INCIDENT, workspace.cases)
+            await deliver(sink, INCIDENT, workspace.cases, workspace.folder)
     assert len(hook.received) == 2
     assert hook.received[0] == hook.received[1]
     assert hook.received[0][1]["title"] == INCIDENT.title
@@ -84,7 +84,7 @@ async def test_a_command_gets_each_value_as_one_argument_and_no_shell(workspace:
     code = f"import json, sys; open({str(out)!r}, 'a').write(json.dumps(sys.argv[1:]))"
     sink = [CommandSettings(kind="command", run=(sys.executable, "-c", code, "{title}", "severity {severity}"))]
     for _ in range(2):
-        await deliver(sink, INCIDENT, workspace.cases)
+        await deliver(sink, INCIDENT, workspace.cases, workspace.folder)
     title, severity = json.loads(out.read_text())
     assert (title, severity) == (INCIDENT.title, "severity 3")
 
@@ -100,6 +100,6 @@ async def test_a_command_gets_each_value_as_one_argument_and_no_shell(workspace:
 async def test_a_sink_that_fails_is_logged_and_stops_nothing(
     workspace: Workspace, sink: WebhookSettings | CommandSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await deliver([sink], INCIDENT, workspace.cases)
+    await deliver([sink], INCIDENT, workspace.cases, workspace.folder)
     assert "incident-1" in caplog.text
     assert not workspace.cases.delivered(f"0:{sink.kind}:incident-1")

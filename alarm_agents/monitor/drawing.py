@@ -1,0 +1,70 @@
+"""Pictures with what was seen in them: boxes that are named, and a line of words below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageDraw, ImageFont
+
+from alarm_agents.monitor.moments import Sighting
+from alarm_agents.observability.tree import clean
+from alarm_agents.sources.regions import Image
+from alarm_agents.types import Fact
+
+COLOUR, PAPER, INK = (200, 16, 46), (24, 26, 30), (240, 240, 240)  # RGB
+TEXT = 0.032
+"""Height of letters as a share of the picture's shorter side; at least `SMALLEST` pixels."""
+SMALLEST, PAD, LONGEST = 11, 3, 200
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
+    """A copy of the picture (h, w, 3), BGR, with a named box for each sighting and a strip with `words` below it."""
+    height, width = image.shape[:2]
+    size = max(SMALLEST, round(TEXT * min(height, width)))
+    strip = size + 2 * PAD
+    sheet = Pillow.new("RGB", (width, height + strip + (height + strip) % 2), PAPER)
+    sheet.paste(Pillow.fromarray(np.ascontiguousarray(image[..., ::-1])))
+    draw, font = ImageDraw.Draw(sheet), _font(size)
+    line = max(2, size // 6)
+    for sighting in seen:
+        x0, y0, x1, y1 = sighting.region
+        box = (x0 * width, y0 * height, max(x1 * width, x0 * width + 2), max(y1 * height, y0 * height + 2))
+        draw.rectangle(box, outline=COLOUR, width=line)
+    for sighting in seen:  # after all boxes, so that none crosses a name
+        corner = sighting.region[0] * width, sighting.region[1] * height
+        _name(draw, font, _fitting(named(sighting.fact), font, width - 2 * PAD), corner)
+    draw.text((PAD, height + PAD // 2), _fitting(clean(words, LONGEST), font, width - 2 * PAD), fill=INK, font=font)
+    return np.ascontiguousarray(np.asarray(sheet)[..., ::-1])
+
+
+def named(fact: Fact) -> str:
+    """What stands on a fact's box: what it is, and its value."""
+    value = f"{fact.value:.2g}" if isinstance(fact.value, float) else "" if fact.value is True else str(fact.value)
+    measured = " ".join(part for part in (value, fact.unit) if part)
+    return clean(": ".join(part for part in (fact.subject, measured) if part), LONGEST)
+
+
+def _name(draw: ImageDraw.ImageDraw, font: Font, text: str, corner: tuple[float, float]) -> None:
+    """The text on a plate above the corner, moved into the picture where it would leave it."""
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    wide, high = right - left + 2 * PAD, bottom - top + 2 * PAD
+    x, y = max(0.0, min(corner[0], draw.im.size[0] - wide)), max(0.0, corner[1] - high)
+    draw.rectangle((x, y, x + wide, y + high), fill=COLOUR)
+    draw.text((x + PAD - left, y + PAD - top), text, fill=(255, 255, 255), font=font)
+
+
+def _fitting(text: str, font: Font, width: float) -> str:
+    """As much of the text as fits into so many pixels."""
+    if font.getlength(text) <= width:
+        return text
+    most = next((n for n in range(len(text) - 1, 0, -1) if font.getlength(text[:n] + "…") <= width), 0)
+    return f"{text[:most]}…" if most else ""
+
+
+@cache
+def _font(size: int) -> Font:
+    return ImageFont.load_default(size)
