@@ -345,6 +345,7 @@ class Case(Record):
         beyond = {measure for verdict in self.verdicts for measure in verdict.beyond}
         facts = (*(f for p in self.perceptions for f in p.facts), *(f for m in self.measurements for f in m.facts))
         return tuple(dict.fromkeys(fact for fact in facts if fact.measure in beyond))
+
     def quiet(self) -> bool:
         """Whether nothing happened and nobody doubted it: normal at first sight, accepted, nothing odd in the trace.
 

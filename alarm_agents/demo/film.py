@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alarm_agents.sources.encode import encode
 from alarm_agents.demo.scene import FPS, HEIGHT, WIDTH, Image, Scene, Span
+from alarm_agents.sources.encode import encode
 
 NOISE = 2.2  # grey levels; standard deviation of the sensor's noise
 DRIFT, DRIFT_SECONDS = 0.04, 47.0  # share by which the light comes and goes, and its period

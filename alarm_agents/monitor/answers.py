@@ -46,7 +46,7 @@ async def answer(workspace: Workspace, key: str, resolution: Resolution) -> Answ
                 if monitor is not None and case.status is CaseStatus.PENDING:
                     done.append(await monitor.resolve(case.id, resolution))
                 else:
-                    done.append(_settled(workspace, workspace.cases.resolve(case.id, resolution)))
+                    done.append(await _settled(workspace, workspace.cases.resolve(case.id, resolution)))
             except ConflictError as error:
                 missed.append(error)
     if not done:
