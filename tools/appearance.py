@@ -24,7 +24,7 @@ DEPTH = BINS + 3
 MOST = 12  # things looked at in a frame, the largest
 EVERY = 2  # frames from one look to the next: looks change less than places do
 STUDIED = 150  # frames a run that are learned from at most
-ALIKE = 0.02  # distance of descriptors under which parts look the same
+ALIKE = 0.05  # distance of descriptors under which parts look the same
 LEAST = 0.5  # times usual; see geometry
 FLAT = 10.0  # grey levels; added to a cut-out's contrast, so that noise on flat things is not taken for edges
 

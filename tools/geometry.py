@@ -19,7 +19,7 @@ from alarm_agents.tools.scene import Ground, References, Scene, Thing, gray, las
 from alarm_agents.types import Fact
 
 LEAST = 0.5  # times usual; less is not worth telling apart, and small numbers would make the spread look large
-ALIKE = 0.05  # distance in logs of height, width and filled share under which outlines are the same
+ALIKE = 0.15  # distance in logs of height, width and filled share under which outlines are the same
 EMPTY = 0.001  # share of the picture; floor of what is usually covered
 
 

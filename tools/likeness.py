@@ -40,7 +40,7 @@ class Bank:
         samples, owner = np.concatenate(groups).astype(np.float32)[kept], owner[kept]
         nearest = _nearest(samples, samples, owner[:, None] == owner[None, :])
         usual = np.maximum(np.median(nearest, axis=0), alike)
-        return cls(samples, usual, float(np.median((nearest / usual).max(axis=1))))
+        return cls(samples, usual, max(1.0, float(np.median((nearest / usual).max(axis=1)))))
 
     def unlike(self, descriptors: Descriptors) -> NDArray[np.float64]:
         """For each (m, parts, d) its oddest part's distance to the references, in times the usual; (m,), >= 0."""

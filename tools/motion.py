@@ -50,6 +50,7 @@ FAST = 2.0  # times the usual speed, from which an object is worth a fact of its
 OBJECTS = 4  # followed in a frame, and told of in a window
 MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
+MOVES = 0.1  # share of what is there; less that stands still is edges and shadows
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 NOTHING = np.empty(0, np.float32)  # no flow to start from: how a stream is cut into windows must not matter
 
@@ -212,7 +213,7 @@ class Motion:
         mask = self._ground.foreground(step.picture)
         standing = float((mask & (length <= STILL)).mean()) / max(float(mask.mean()), STANDING)
         tall, wide = _size(self._ground, step, peaks)
-        return replace(seen, still=min(1.0, standing), tall=tall, wide=wide)
+        return replace(seen, still=min(1.0, max(MOVES, standing)), tall=tall, wide=wide)
 
     def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask, Floats]:
         """Speed of each window's moving foreground in heights/s, where there is enough of it, and the boxes."""

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
 from alarm_agents.tools.rhythm import SETTLED, Cells, Rhythm
-from alarm_agents.tools.scene import Ground, Mask, References, Scene, Thing, gray, seconds_between, things
+from alarm_agents.tools.scene import Ground, Mask, References, Scene, Thing, gray, light, seconds_between, things
 from alarm_agents.types import Box, Fact
 
 COARSE = 3  # pixels of the working size to one cell
 FEW = 3  # cells
 PATCH = 8  # cells; less that stays is an edge or a shadow
+BRIGHT = 0.05  # share of the ground's brightness by which a bright place may differ more: it may be over-exposed
 SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and no person
 LONG = 5.0  # seconds that one reference must last to tell what stays and what comes back
 MUCH = 0.4  # share of the area of a whole thing that must be empty when it should not be
@@ -95,10 +96,13 @@ class Presence:
     def _look(self, picture: Picture) -> Cells:
         """Take in one picture: the cells as they are now."""
         assert self._ground is not None
-        now, ground = _coarse(gray(picture)), _coarse(self._ground.image)
-        change = now - (ground if ground.shape == now.shape else cv2.resize(ground, now.shape[::-1]))
-        light = float(np.median(change))
-        mask, level = np.abs(change - light) > self._ground.contrast, now - light
+        frame = gray(picture)
+        ground = self._ground.image
+        if ground.shape != frame.shape:
+            ground = np.asarray(cv2.resize(ground, frame.shape[::-1]), np.uint8)
+        level = _coarse(frame) / light(frame, ground)
+        empty = _coarse(ground)
+        mask = np.abs(level - empty) > self._ground.contrast + BRIGHT * empty
         passed = 0.0 if self._last is None else seconds_between(self._last, picture)
         before = self._cells if self._cells is not None and self._cells.mask.shape == mask.shape else None
         size = _sizes(np.asarray(mask), self._ground)

@@ -30,6 +30,7 @@ WORKING = 240  # pixels; pictures are measured at this height at most: comparabl
 LEAST = 32  # pixels; smaller pictures are enlarged, for the flow to have something to match
 ROWS = 60  # rows of the picture for which heights and speeds are learned
 PERSON = 0.15  # picture heights; how tall moving things are where no reference teaches it
+SOLID = 5  # pixels of the working size; what is thinner is a seam, a shadow or a limb, and no thing
 SPECK = 0.0004  # share of the picture; what stands out over less is noise
 LEGIBLE = 0.04  # square of the usual height; the box of a thing that can be told by its outline
 UNTIMED = 0.1  # seconds between frames where neither time stamps nor frame rate tell
@@ -55,6 +56,11 @@ def gray(picture: Picture, tallest: int = WORKING) -> Gray:
     if tallest == WORKING:
         _grays[picture] = found
     return found
+
+
+def light(now: Gray, ground: Gray) -> float:
+    """How much brighter all is now than the ground, as a factor: lamps and clouds change the light on everything."""
+    return float(np.median((now[::4, ::4] + 1.0) / (ground[::4, ::4] + 1.0)))
 
 
 @dataclass(frozen=True)
@@ -97,9 +103,9 @@ class Ground:
         if found is None:
             now = gray(picture)
             image = self.image if now.shape == self.image.shape else cv2.resize(self.image, now.shape[::-1])
-            change = cv2.subtract(cv2.blur(now, (3, 3)), image, dtype=cv2.CV_16S)
-            light = int(np.median(change[::4, ::4]))
-            found = np.asarray(cv2.absdiff(change, np.full_like(change, light)) > self.contrast)
+            soft = cv2.blur(now, (3, 3))
+            change = cv2.addWeighted(soft, 1.0, image, -light(soft, image), 0.0, dtype=cv2.CV_16S)
+            found = np.asarray(np.abs(change) > self.contrast)
             self._masks[picture] = found
         return found
 
@@ -108,7 +114,10 @@ class Ground:
         found = self._things.get(picture)
         if found is None:
             joined = cv2.morphologyEx(self.foreground(picture).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3)))
-            found = self._things[picture] = things(joined, self.height)
+            solid = cv2.morphologyEx(
+                joined, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (SOLID, SOLID))
+            )
+            found = self._things[picture] = things(np.asarray(solid, np.uint8), self.height)
         return found
 
     def usual_height(self, row: float) -> float:
@@ -188,11 +197,10 @@ def _learned(pictures: Sequence[Picture]) -> Ground:
     h, w = gray(pictures[0]).shape
     some = np.stack([cv2.blur(cv2.resize(gray(picture), (w, h)), (3, 3)) for picture in thinned(pictures, LEARNED)])
     image = np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
-    change = some[:, ::4, ::4].astype(np.int16) - image[::4, ::4]
-    light = np.median(change, axis=(1, 2), keepdims=True)
-    noise = 1.4826 * float(np.median(np.abs(change - light)))
+    noise = 1.4826 * float(np.median([np.abs(frame - light(frame, image) * image)[::4, ::4] for frame in some]))
     flat = Ground(image, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON))
-    seen = [thing.box for p in thinned(pictures, 3 * LEARNED) for thing in flat.things(p) if thing.whole]
+    masks = [flat.foreground(picture).astype(np.uint8) for picture in thinned(pictures, 3 * LEARNED)]
+    seen = [thing.box for mask in masks for thing in things(mask, flat.height) if thing.whole]
     return Ground(image, flat.contrast, _heights([((y0 + y1) / 2 / h, (y1 - y0) / h) for _, y0, _, y1 in seen]))
 
 
