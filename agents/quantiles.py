@@ -17,7 +17,7 @@ from alarm_agents.uncertainty.calibration import USUAL_SPREAD, Calibration, held
 
 P_REFERENCE = 0.01
 """Share of normal windows that may measure more than a limit, where no promise says otherwise."""
-KEPT = 0.6
+KEPT = 0.5
 """Likelihood of held-out references, in shares of the best measure's, under which a measure is rejected."""
 MOST = 1.0
 """The largest value of a measure that is a share."""
@@ -31,11 +31,13 @@ PHRASES = {
     "appearance.look": "the oddest thing looks {} times as unlike the references as things usually do",
     "presence.stays": "something stays for {} seconds",
     "presence.left": "something small stays for {} seconds",
-    "presence.absent": "things take {} times as long to come as usual",
+    "presence.absent": "the share of a thing that should be there by now and is not is {}",
     "captions.novelty": "what captions say differs by {} from what they usually say (0 the same)",
 }
 """The measures that rules are made of, and how they read."""
 SHARES = ("motion.still",)
+BRIEF, LONG = ("motion.ratio", "motion.speed", "captions.novelty"), 8
+"""Measures that a few frames teach (their prior spread allows for it); the others take so many frames a reference."""
 EXPECTED = {
     "motion.still": 0.3,
     "geometry.shape": 0.3,
@@ -43,6 +45,7 @@ EXPECTED = {
     "appearance.look": 0.2,
     "presence.stays": 0.3,
     "presence.left": 0.2,
+    "presence.absent": 0.2,
 }
 """Spread of a measure held before any reference is seen, where it is not `USUAL_SPREAD`: crowds come and go slowly, and
 a few minutes of them tell little of how large they get."""
@@ -76,16 +79,18 @@ def quantile_rules(
         values, expected = list(windows.values()), EXPECTED.get(measure, USUAL_SPREAD)
         calibrations[measure] = Calibration.of(values, list(largest.values()), expected)
         likelihood[measure] = held_out_likelihood(values, len(largest), expected)
-    best = max(likelihood.values(), default=0.0)
+    best = max((likelihood[m] for m in likelihood if _long(m, references)), default=0.0)
     worth = {measure: math.exp(value - best) for measure, value in likelihood.items()}
-    kept = sum(value for value in worth.values() if value >= KEPT)
+    kept = sum(value for measure, value in worth.items() if value >= KEPT and _long(measure, references))
     rules: list[Rule] = []
     for measure, calibration in calibrations.items():
         weight = worth[measure] / kept
         limit, verified = calibration.limit(share * min(1.0, weight))
         threshold = _threshold(measure, calibration, limit).model_copy(update={"weight": weight, "verified": verified})
         normal, odd = _pair(threshold, provenance, source)
-        if worth[measure] < KEPT:
+        if not _long(measure, references):
+            rules.append(_rejected(odd, f"references under {LONG} frames cannot tell how odd a whole window gets"))
+        elif worth[measure] < KEPT:
             rules.append(_rejected(odd, f"predicts references {worth[measure]:.2f} times as well as the best measure"))
         elif measure in SHARES and limit >= MOST:
             rules.append(_rejected(odd, "no window can measure more than what is normal"))
@@ -129,6 +134,12 @@ def _measures(references: Sequence[Sequence[Measurement]]) -> list[str]:
     """The measures to make rules of; the speed as such only where there is no usual one to compare it with."""
     taken = {f"{m.expert}.{name}" for ms in references for m in ms for name, values in m.frames.items() if values}
     return [name for name in PHRASES if name in taken and not (name == "motion.speed" and "motion.ratio" in taken)]
+
+
+def _long(measure: str, references: Sequence[Sequence[Measurement]]) -> bool:
+    """Whether the references last long enough for the measure: half of them `LONG` frames, unless it is for any."""
+    lengths = [len(values) for values in series(measure, references) if values is not None]
+    return measure in BRIEF or float(np.median(lengths or [0])) >= LONG
 
 
 def _warm_up_rules(references: Sequence[Sequence[Measurement]], provenance: Provenance, source: str) -> list[Rule]:

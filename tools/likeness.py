@@ -69,4 +69,4 @@ def _nearest(ones: Descriptors, others: Descriptors, barred: NDArray[np.bool_] |
     )
     if barred is not None:
         squares[barred] = np.inf
-    return np.sqrt(np.maximum(squares.min(axis=1), 0.0).astype(np.float64))
+    return np.asarray(np.sqrt(np.maximum(squares.min(axis=1), 0.0).astype(np.float64)))

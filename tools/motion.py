@@ -51,6 +51,7 @@ OBJECTS = 4  # followed in a frame, and told of in a window
 MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
 MOVES = 0.1  # share of what is there; less that stands still is edges and shadows
+LOOKED_AT = ("speed", "ratio")  # measures that a part of the picture can be asked for
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 NOTHING = np.empty(0, np.float32)  # no flow to start from: how a stream is cut into windows must not matter
 
@@ -184,12 +185,14 @@ class Motion:
         return self._measured(pictures, seen, overlap)
 
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
-        """As `measure` without overlap, with finer flow and only within the region; follows no objects."""
+        """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
         # OpenCV's flow object keeps buffers between calls, and several second looks run at once.
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         steps = zip(_steps(pictures), _steps(pictures, tallest=2 * WORKING), strict=True)
         seen = [self._see(_finer(flow, step, fine, region), step) for step, fine in steps]
-        return self._measured(pictures, seen, 0)
+        found = self._measured(pictures, seen, 0)
+        # What the region leaves out does not stand still.
+        return Measured({name: found.frames[name] for name in found.frames if name in LOOKED_AT}, found.facts)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Give what references taught, as arrays; nothing without any."""

@@ -16,7 +16,18 @@ from numpy.typing import NDArray
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
 from alarm_agents.tools.rhythm import SETTLED, Cells, Rhythm
-from alarm_agents.tools.scene import Ground, Mask, References, Scene, Thing, gray, light, seconds_between, things
+from alarm_agents.tools.scene import (
+    Ground,
+    Mask,
+    References,
+    Scene,
+    Thing,
+    fitted,
+    gray,
+    light,
+    seconds_between,
+    things,
+)
 from alarm_agents.types import Box, Fact
 
 COARSE = 3  # pixels of the working size to one cell
@@ -25,8 +36,7 @@ PATCH = 8  # cells; less that stays is an edge or a shadow
 BRIGHT = 0.05  # share of the ground's brightness by which a bright place may differ more: it may be over-exposed
 SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and no person
 LONG = 5.0  # seconds that one reference must last to tell what stays and what comes back
-MUCH = 0.4  # share of the area of a whole thing that must be empty when it should not be
-LEAST = 0.5  # times usual; see geometry
+MISSED = 0.2  # share of the area of a whole thing; less that fails to come is jitter
 
 
 class Presence:
@@ -64,8 +74,8 @@ class Presence:
     def measure(self, frames: Sequence[Picture], overlap: int) -> Measured:
         """`stays` and `left` (seconds, at least `SETTLED`): the longest stay of anything, and of anything small.
 
-        Where things come regularly also `absent` (times the usual seconds between them, at least `LEAST`). One
-        value a frame from `overlap` on.
+        Where things come regularly also `absent` (share of a whole thing that is not where one should be by now, at
+        least `MISSED`). One value a frame from `overlap` on.
         """
         if self._ground is None:
             return Measured({}, ())
@@ -97,9 +107,7 @@ class Presence:
         """Take in one picture: the cells as they are now."""
         assert self._ground is not None
         frame = gray(picture)
-        ground = self._ground.image
-        if ground.shape != frame.shape:
-            ground = np.asarray(cv2.resize(ground, frame.shape[::-1]), np.uint8)
+        ground = fitted(self._ground.image, frame)
         level = _coarse(frame) / light(frame, ground)
         empty = _coarse(ground)
         mask = np.abs(level - empty) > self._ground.contrast + BRIGHT * empty
@@ -121,7 +129,7 @@ class Presence:
             inside = cells.stay[y0:y1, x0:x1] > SETTLED
             # Something else that stays may touch it: what has stayed longest counts.
             seconds = float(np.sort(cells.stay[y0:y1, x0:x1][inside])[-FEW:][0])
-            size = float(np.median(cells.size[y0:y1, x0:x1][inside]))
+            size = float(np.median(cells.least[y0:y1, x0:x1][inside]))
             for name in ("stays", "left") if size < SMALL else ("stays",):
                 if name not in longest or seconds > longest[name][0]:
                     longest[name] = seconds, thing
@@ -143,7 +151,7 @@ def _coarse(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _sizes(mask: Mask, ground: Ground) -> NDArray[np.float32]:
     """For each cell (h, w) the larger of height and width, in usual heights, of the thing that covers it; else 0."""
     found = np.zeros(mask.shape, np.float32)
-    joined = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3)))
+    joined = np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3))), np.uint8)
     for thing in things(joined, ground.height):
         x0, y0, x1, y1 = thing.box
         part = found[y0:y1, x0:x1]
@@ -152,16 +160,15 @@ def _sizes(mask: Mask, ground: Ground) -> NDArray[np.float32]:
 
 
 def _missing(rhythm: Rhythm, cells: Cells, picture: Picture) -> tuple[float, Fact | None]:
-    """How late things are where they should be by now, in times the usual gap, with a fact where they are."""
+    """The share of a thing that should be there by now and is not, with a fact where it is a good part of one."""
     late = rhythm.late(cells.gone)
-    count = max(2, round(MUCH * rhythm.area))
-    value = float(np.partition(late.ravel(), -count)[-count])
-    if value <= 1.0:
-        return max(LEAST, value), None
-    rows, columns = np.nonzero(late >= value)
+    value = float(late.sum()) / rhythm.area
+    if value <= MISSED:
+        return MISSED, None
+    rows, columns = np.nonzero(late)
     h, w = late.shape
     box = columns.min() / w, rows.min() / h, (columns.max() + 1) / w, (rows.max() + 1) / h
-    return value, _gap_fact(value, float(cells.gone[late >= value].max()), box, picture)
+    return value, _gap_fact(value, float(cells.gone[late].max()), box, picture)
 
 
 def _stay_fact(name: str, seconds: float, thing: Thing, region: Box, picture: Picture) -> Fact:
@@ -185,8 +192,8 @@ def _gap_fact(value: float, seconds: float, region: tuple[Any, ...], picture: Pi
         subject="picture",
         attribute="absent",
         value=float(f"{value:.3g}"),
-        unit="times usual",
-        text=f"nothing has come here for {seconds:.1f} s, {value:.2g} times as long as it usually takes",
+        unit="share of a thing",
+        text=f"nothing has come here for {seconds:.1f} s, and something should be here by now",
         region=(x0, y0, x1, y1),
         time=picture.time,
         perceiver="presence",

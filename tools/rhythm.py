@@ -17,10 +17,11 @@ Clock = NDArray[np.float32]
 
 SAME = 10.0  # grey levels within which a cell still shows the same
 SETTLED = 1.0  # seconds; less is passing by
-PASSING = 3.0  # seconds that others may hide what stays
+PASSING = 5.0  # seconds that others may hide what stays
 SHRINK, GROW = np.float32(0.2), np.float32(0.02)  # weights of a newest size that is smaller or larger: others pass by
 STANDS = 0.9  # share of what is there that stands still, from which nothing can be expected to come
 VISITS = 3  # times that something must have come back to a cell
+LATE = 1.1  # times the usual gap
 REGULAR = 1.5  # longest gap over the usual one, up to which things come regularly
 SOMEWHERE = 0.02  # share of the picture in which they must
 
@@ -40,7 +41,9 @@ class Cells:
     since: Clock
     """What it shows at the moment, and for how long."""
     size: Clock
-    """How large the thing is which it is a part of, in times the usual, averaged while it has stayed."""
+    least: Clock
+    """How large the thing is which it is a part of, in times the usual: averaged, and the smallest average, while it
+    has stayed. Others touch it, but it stays the same."""
     here: Clock
     """How long something has been there, the same or not."""
     gone: Clock
@@ -50,7 +53,7 @@ class Cells:
     def first(cls, mask: Mask, level: Clock, size: Clock) -> Cells:
         """At a stream's beginning, where all clocks start."""
         zero = np.zeros(level.shape, np.float32)
-        return cls(mask, level, level, zero, level, zero, size, zero, zero)
+        return cls(mask, level, level, zero, level, zero, size, size, zero, zero)
 
     def after(self, mask: Mask, level: Clock, size: Clock, passed: float) -> Cells:
         """The cells `passed` seconds later.
@@ -66,6 +69,7 @@ class Cells:
         weight = np.where(size < self.size, SHRINK, GROW)
         blended = np.where(self.size > 0, self.size + weight * (size - self.size), size)
         stay = np.where(kept, self.stay + step, since)
+        grown = np.where(same & (size > 0), blended, np.where(kept, self.size, size))
         stands = mask.any() and (np.abs(level - self.level)[mask] < SAME / 2).mean() > STANDS
         return Cells(
             mask,
@@ -74,7 +78,8 @@ class Cells:
             stay,
             other,
             since,
-            np.where(same & (size > 0), blended, np.where(kept, self.size, size)),
+            grown,
+            np.where(kept & (self.least > 0), np.minimum(self.least, np.where(grown > 0, grown, self.least)), grown),
             np.where(mask, self.here + step, none),
             np.where(mask, none, self.gone if stands else self.gone + step),
         )
@@ -107,12 +112,11 @@ class Rhythm:
             return None
         return cls(np.where(regular, usual, np.float32(0)), np.where(regular, stays, np.float32(0)), area)
 
-    def late(self, gone: Clock) -> Clock:
-        """Seconds without anything over the usual gap (h, w), in cells that should be visited just now; else 0."""
+    def late(self, gone: Clock) -> Mask:
+        """The cells (h, w) that should be visited just now, and for longer than usual have not been."""
         gaps, visits = (_fitted(clock, gone.shape) for clock in (self.gaps, self.visits))
         round_ = np.maximum(gaps + visits, np.float32(1e-6))
-        due = (gaps > 0) & (gone > gaps) & (np.mod(gone - gaps, round_) < visits)
-        return np.where(due, gone / np.maximum(gaps, np.float32(1e-6)), np.float32(0))
+        return np.asarray((gaps > 0) & (gone > LATE * gaps) & (np.mod(gone - gaps, round_) < visits))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """As arrays that `restore` takes back."""

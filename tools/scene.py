@@ -58,6 +58,11 @@ def gray(picture: Picture, tallest: int = WORKING) -> Gray:
     return found
 
 
+def fitted(image: Gray, other: Gray) -> Gray:
+    """The image in the size of the other."""
+    return image if image.shape == other.shape else np.asarray(cv2.resize(image, other.shape[::-1]), np.uint8)
+
+
 def light(now: Gray, ground: Gray) -> float:
     """How much brighter all is now than the ground, as a factor: lamps and clouds change the light on everything."""
     return float(np.median((now[::4, ::4] + 1.0) / (ground[::4, ::4] + 1.0)))
@@ -102,8 +107,7 @@ class Ground:
         found = self._masks.get(picture)
         if found is None:
             now = gray(picture)
-            image = self.image if now.shape == self.image.shape else cv2.resize(self.image, now.shape[::-1])
-            soft = cv2.blur(now, (3, 3))
+            image, soft = fitted(self.image, now), np.asarray(cv2.blur(now, (3, 3)), np.uint8)
             change = cv2.addWeighted(soft, 1.0, image, -light(soft, image), 0.0, dtype=cv2.CV_16S)
             found = np.asarray(np.abs(change) > self.contrast)
             self._masks[picture] = found

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from alarm_agents.cli.app import JsonOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, note, notes, plain
+from alarm_agents.cli.report import write as write_report
 from alarm_agents.cli.teaching import show_rules, taught_document
 from alarm_agents.cli.watch import announce, case_line, follow, incident_line, show
 from alarm_agents.demo.clips import Clips, make_clips, make_suites
@@ -36,6 +37,7 @@ class Told:
     scenario: Scenario
     clips: Clips
     taught: Taught
+    run: str = ""
     cases: list[Case] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
 
@@ -67,7 +69,7 @@ def demo(
     """See it work: render a walkway and a conveyor, teach their normal, watch what is odd, compare with the truth.
 
     On the walkway cyclists and a runner pass and a bag is left behind; on the conveyor a part is missing, one lies
-    askew, one is damaged, and the belt jams. Clips, cases and a picture of it all are kept in the workspace.
+    askew, one is damaged, and the belt jams. Clips, cases, a picture and a report of it all are kept in the workspace.
     """
     started = time.monotonic()
     worlds = [each for each in WORLDS.values() if world in (each.name, "both")]
@@ -80,8 +82,12 @@ def demo(
     told = [_show(workspace, *each, seed, quiet=json_) for each in zip(worlds, monitors, strict=True)]
     picture = workspace.folder / "overview.png"
     _draw(picture, told)
+    page = workspace.folder / "report.html"
+    spans = {each.run: [(span.kind, span.start, span.end) for span in each.clips.implanted] for each in told}
+    write_report(workspace, list(spans), page, labelled=spans)
     if json_:
-        head = {"seed": seed, "seconds": round(time.monotonic() - started, 1), "overview": str(picture)}
+        head: dict[str, Any] = {"seed": seed, "seconds": round(time.monotonic() - started, 1)}
+        head |= {"overview": str(picture), "report": str(page)}
         emit({**head, "worlds": {each.world.name: _document(each) for each in told}})
     else:
         for each in told:
@@ -146,9 +152,10 @@ async def _teach_and_watch(monitor: Monitor, workspace: Workspace, world: World,
     def tell(watched: Watched) -> None:
         told.add(watched)
         if not quiet and not _dull(watched):
-            show(watched)
+            show(watched, workspace.folder)
 
     await follow(monitor, workspace, str(clips.watched), tell)
+    told.run = monitor.run
     return told
 
 

@@ -82,7 +82,8 @@ def _all(counts: Sequence[int]) -> list[list[range]]:
 
 def _drawn(counts: Sequence[int], frames: int, seed: int) -> list[list[range]]:
     total = sum(counts)
-    wanted = np.sort(np.random.default_rng(seed).choice(total, min(frames, total), replace=False)) if total else []
+    drawn = np.random.default_rng(seed).choice(total, min(frames, total), replace=False) if total else np.zeros(0)
+    wanted = np.sort(drawn).tolist()
     found, start = [], 0
     for count in counts:
         places = [int(i) - start for i in wanted if start <= i < start + count]

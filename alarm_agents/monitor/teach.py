@@ -168,5 +168,5 @@ def _cross_measured(clips: Sequence[Clip], kind: Kind, settings: SourceSettings,
 def _fitted(clips: Sequence[Clip], kind: Kind) -> dict[str, dict[str, NDArray[Any]]]:
     experts = experts_for(kind)
     for expert in experts.values():
-        expert.fit([clip.frames for clip in clips])
+        expert.fit([part.frames for part in divided(clips, FOLDS)])
     return {name: state for name, expert in experts.items() if (state := expert.state())}

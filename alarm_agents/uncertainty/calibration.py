@@ -82,10 +82,11 @@ class Calibration:
 
 
 def held_out_likelihood(windows: Sequence[float], blocks: int, expected: float = USUAL_SPREAD) -> float:
-    """Mean log density of each normal window under what the others lead to expect (leave one out).
+    """Mean log density of each normal window under what the others lead to expect (leave one out), up to a constant.
 
     It is of the logarithm of the measure, in times the usual, so that measures of unlike units compare. A spread
-    under `USUAL_SPREAD` counts as that: a measure that never varies is no better than one that hardly does.
+    under `USUAL_SPREAD` counts as that, and being nearer than expected counts for nothing: a measure that never
+    varies is no better than one that hardly does.
     """
     logs = _logs(windows)
     if len(logs) < 2:
@@ -94,8 +95,9 @@ def held_out_likelihood(windows: Sequence[float], blocks: int, expected: float =
     for place, value in enumerate(logs):
         rest = np.delete(logs, place)
         spread = max(USUAL_SPREAD, _mixed(rest, blocks, expected))
-        found.append(-math.log(spread) - ((value - float(np.median(rest))) / spread) ** 2 / 2)
-    return float(np.mean(found))
+        found.append((-math.log(spread), ((value - float(np.median(rest))) / spread) ** 2))
+    sharpness, surprise = np.mean(found, axis=0)
+    return float(sharpness - max(0.0, surprise - 1.0) / 2)
 
 
 def _mixed(logs: NDArray[np.float64], blocks: int, expected: float) -> float:
@@ -105,4 +107,4 @@ def _mixed(logs: NDArray[np.float64], blocks: int, expected: float) -> float:
 def _logs(values: Sequence[float]) -> NDArray[np.float64]:
     if not len(values):
         raise ValueError("there is nothing to calibrate by")
-    return np.log(np.maximum(np.asarray(values, float), FLOOR))
+    return np.asarray(np.log(np.maximum(np.asarray(values, float), FLOOR)))

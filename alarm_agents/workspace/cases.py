@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, delete, false, func, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, delete, false, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from alarm_agents.errors import ConflictError, NotFoundError
@@ -59,7 +59,7 @@ class CaseStore:
     def run_of(self, case_id: str) -> str:
         """The run that the case belongs to; raises `NotFoundError`."""
         with self._engine.connect() as connection:
-            run = connection.scalar(select(db.cases.c.run).where(db.cases.c.id == case_id))
+            run: str | None = connection.scalar(select(db.cases.c.run).where(db.cases.c.id == case_id))
         if run is None:
             raise NotFoundError("there is no such case", where=case_id, remedy="see `alarm watch SOURCE --all`")
         return run
@@ -190,8 +190,8 @@ def _put_incident(connection: Connection, incident: Incident, run: str) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-def _case(row: Row[Any]) -> Case:
-    return unpack(row.record, row._mapping)
+def _case(row: Any) -> Case:
+    return unpack(row.record, dict(row._mapping))
 
 
 def _values(case: Case, run: str) -> dict[str, Any]:
