@@ -70,8 +70,7 @@ def answered(case: Case, resolution: Resolution) -> Case:
     told, state = answered_label(resolution), _known(case)
     update: dict[str, Any] = {"resolution": resolution}
     if told not in (Label.UNKNOWN, case.label):
-        severity = _severity(latest(state)) if told is Label.ANOMALOUS else 0
-        update |= {"label": told, "severity": severity, "title": _title(told, state)}
+        update |= {"label": told, "severity": _severity(told, latest(state)), "title": _title(told, state)}
     return case.model_copy(update=update)
 
 

@@ -347,7 +347,7 @@ def _size(ground: Ground, step: Step, peaks: Sequence[Peak]) -> tuple[float, flo
     def shared(box: tuple[int, int, int, int]) -> float:
         across = min(x1 * w, box[2]) - max(x0 * w, box[0])
         down = min(y1 * h, box[3]) - max(y0 * h, box[1])
-        return max(0.0, across) * max(0.0, down)
+        return float(max(0.0, across) * max(0.0, down))
 
     under = max(ground.things(step.picture), key=lambda thing: shared(thing.box), default=None)
     return (under.tall, under.wide) if under is not None and shared(under.box) > 0 else (0.0, 0.0)
