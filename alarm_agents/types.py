@@ -346,6 +346,7 @@ class Case(Record):
         facts = (*(f for p in self.perceptions for f in p.facts), *(f for m in self.measurements for f in m.facts))
         return tuple(dict.fromkeys(fact for fact in facts if fact.measure in beyond))
 
+    @property
     def quiet(self) -> bool:
         """Whether nothing happened and nobody doubted it: normal at first sight, accepted, nothing odd in the trace.
 
