@@ -15,7 +15,7 @@ from alarm_agents.workspace import database as db
 from alarm_agents.workspace.packing import COLUMNS, pack, unpack
 
 # Statements that every window needs are built once: building one costs more than running it.
-_PACKED = select(*(db.cases.c[name] for name in COLUMNS), db.cases.c.run, db.cases.c.record)
+_PACKED: Select[Any] = select(*(db.cases.c[name] for name in COLUMNS), db.cases.c.run, db.cases.c.record)
 _BY_ID = _PACKED.where(db.cases.c.id == bindparam("id"))
 _PUT = insert(db.cases)
 _REPLACE = _PUT.on_conflict_do_update(index_elements=["id"], set_=dict(_PUT.excluded))
@@ -24,9 +24,6 @@ _SAVE = _PUT.on_conflict_do_update(index_elements=["id"], set_={**dict(_PUT.excl
 _COUNT_ANSWERED = select(func.count()).where(
     db.cases.c.namespace == bindparam("namespace"), db.cases.c.scenario == bindparam("scenario"), db.cases.c.answered
 )
-
-AT_A_TIME = 200
-"""Cases read at a time where all of a scenario's are asked for."""
 
 AT_A_TIME = 200
 """Cases read at a time where there may be many."""
@@ -100,10 +97,10 @@ class CaseStore:
 
     def of_run(self, run: str) -> Iterator[Case]:
         """The cases of a run, in order; a few at a time in memory."""
-        query = select(db.cases.c.record).where(db.cases.c.run == run).order_by(db.cases.c.start)
+        query = _PACKED.where(db.cases.c.run == run).order_by(db.cases.c.start)
         with self._engine.connect() as connection:
-            for record in connection.execution_options(yield_per=AT_A_TIME).scalars(query):
-                yield Case.model_validate(record)
+            for row in connection.execution_options(yield_per=AT_A_TIME).execute(query):
+                yield _case(row)
 
     def count_answered(self, namespace: str, scenario: str) -> int:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""
@@ -191,7 +188,7 @@ def _put_incident(connection: Connection, incident: Incident, run: str) -> None:
 
 
 def _case(row: Any) -> Case:
-    return unpack(row.record, dict(row._mapping))
+    return unpack(row.record, row._asdict())
 
 
 def _values(case: Case, run: str) -> dict[str, Any]:

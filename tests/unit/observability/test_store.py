@@ -111,7 +111,7 @@ def test_the_trace_of_a_case_is_its_latest(database: Path) -> None:
 
 def test_a_window_is_small_and_writing_fast(database: Path, make_span) -> None:
     with tracing.start(database) as started:
-        begun = time.perf_counter()
+        begun = time.process_time()
         for number in range(400):
             window(f"cam-1-3f2a9b1c-{number}", number)
         traced = 12 * 400 / (time.process_time() - begun)
