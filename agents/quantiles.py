@@ -17,7 +17,7 @@ from alarm_agents.uncertainty.calibration import USUAL_SPREAD, Calibration, held
 
 P_REFERENCE = 0.01
 """Share of normal windows that may measure more than a limit, where no promise says otherwise."""
-KEPT = 0.5
+KEPT = 0.2
 """Likelihood of held-out references, in shares of the best measure's, under which a measure is rejected."""
 MOST = 1.0
 """The largest value of a measure that is a share."""

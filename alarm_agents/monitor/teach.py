@@ -159,9 +159,10 @@ def _cross_measured(clips: Sequence[Clip], kind: Kind, settings: SourceSettings,
         for i in range(fold, len(parts), folds):
             media = Media(HeldSource(parts[i].frames, parts[i].source, kind), settings.max_side)
             stage = Stage(media, touching, taught)
-            measured[i] = [
-                Reference(window, found) for window, found in stage if len(window.frames) > 1 or kind == "captions"
-            ]
+            found = [Reference(window, measurements) for window, measurements in stage]
+            longest = max(len(reference.window.frames) for reference in found)
+            # A rest of a few frames at the end says little of windows.
+            measured[i] = [each for each in found if 2 * len(each.window.frames) >= longest]
     return [reference for i in sorted(measured) for reference in measured[i]]
 
 

@@ -165,7 +165,7 @@ def test_answered_windows_are_references_the_next_time(taught: Alarm, yard: Yard
     before = taught("rules", "show", "motion-ratio-high", "--json").document[-1]
     again = taught("induce", "--reviewed", "-s", "walkway", "--json").document
     assert again["references"]["reviewed"] == incident["cases"]
-    assert again["references"]["clips"] == 6 + len(incident["cases"])
+    assert again["references"]["clips"] == 1 + len(incident["cases"])
     after = taught("rules", "show", "motion-ratio-high", "--json").document[-1]
     assert after["threshold"]["limit"] > before["threshold"]["limit"]
 

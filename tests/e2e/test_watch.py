@@ -224,7 +224,6 @@ def _damaged_workspace(folder: Path) -> list[object]:
 REFUSALS: dict[str, tuple[Callable[[Path], list[object]], int, str]] = {
     "no such path": (lambda _: ["watch", "nowhere/clip.mp4"], 3, "nowhere/clip.mp4: nothing is there"),
     "no path at all": (lambda _: ["watch", ""], 3, "nothing is there"),
-    "live address": (lambda _: ["watch", "rtsp://camera/1"], 3, "live sources"),
     "empty folder": (_empty_folder, 3, "no pictures in this folder"),
     "broken video": (_broken_video, 3, "broken.mp4: this is not a video"),
     "picture cut off": (_cut_off_picture, 3, "0020.jpg: this picture is cut off"),

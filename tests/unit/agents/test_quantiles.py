@@ -34,12 +34,12 @@ def test_a_reference_counts_with_its_own_largest_value() -> None:
 
 
 def both(ratio: float, crowd: float) -> list[Measurement]:
-    return [motion(ratio), Measurement(expert="geometry", score="shape", frames={"crowding": (crowd,)})]
+    return [motion(*[ratio] * 16), Measurement(expert="geometry", score="shape", frames={"crowding": (crowd,) * 16})]
 
 
 def test_a_measure_that_predicts_references_badly_is_rejected_on_record() -> None:
     rng = np.random.default_rng(2)
-    references = [both(np.exp(rng.normal(0, 0.1)), np.exp(rng.normal(0, 0.8))) for _ in range(20)]
+    references = [both(np.exp(rng.normal(0, 0.1)), np.exp(rng.normal(0, 1.5))) for _ in range(20)]
     found = {found.id: found for found in quantile_rules(references, REFERENCES, "")}
     assert found["motion-ratio-high"].status is RuleStatus.ACTIVE
     crowd = found["geometry-crowding-high"]
@@ -51,7 +51,7 @@ def test_a_measure_that_predicts_references_badly_is_rejected_on_record() -> Non
 def test_measures_share_the_false_alarms_that_are_allowed() -> None:
     rng = np.random.default_rng(2)
     references = [[motion(float(np.exp(rng.normal(0, 0.1))))] for _ in range(20)]
-    looks = [Measurement(expert="presence", score="stays", frames={"absent": (1.0,)}) for _ in references]
+    looks = [Measurement(expert="presence", score="stays", frames={"absent": (1.0,) * 16}) for _ in references]
     alone = {r.id: r for r in quantile_rules(references, REFERENCES, "")}["motion-ratio-high"]
     together = quantile_rules([[*r, look] for r, look in zip(references, looks, strict=True)], REFERENCES, "")
     beside = {r.id: r for r in together}["motion-ratio-high"]
@@ -60,6 +60,14 @@ def test_measures_share_the_false_alarms_that_are_allowed() -> None:
     assert beside.threshold.limit > alone.threshold.limit
     weights = [r.threshold.weight for r in together if r.kind is RuleKind.ANOMALOUS and r.threshold is not None]
     assert sum(weights) == 1.0
+
+
+def test_references_of_a_few_frames_teach_speeds_and_nothing_that_takes_longer_to_see() -> None:
+    brief = Measurement(expert="geometry", score="shape", frames={"crowding": (1.0, 1.0, 1.0)})
+    rules = quantile_rules([[motion(1.0, 1.0, 1.0), brief] for _ in range(10)], REFERENCES, "")
+    assert {r.id for r in rules if r.status is RuleStatus.ACTIVE} == {"motion-ratio-usual", "motion-ratio-high"}
+    (rejected,) = [r for r in rules if r.status is RuleStatus.REJECTED]
+    assert "cannot tell" in rejected.provenance.note
 
 
 def test_a_promise_of_fewer_false_alarms_moves_the_limit_out_and_says_that_it_is_an_estimate() -> None:

@@ -72,7 +72,7 @@ def test_cyclists_and_runners_are_much_faster_in_the_picture_than_people_walk(se
 
 def test_running_stays_odd_where_cyclists_are_normal() -> None:
     assert NORMAL_CYCLISTS[0] <= CYCLISTS[0] < CYCLISTS[1] <= NORMAL_CYCLISTS[1]
-    assert RUNNERS[0] > 1.2 * NORMAL_CYCLISTS[1]
+    assert RUNNERS[0] > 1.6 * WALKING, "a runner is no walker, and is told from a cyclist by its shape"
 
 
 def test_what_moves_in_the_picture_moves_as_fast_as_the_geometry_says() -> None:
