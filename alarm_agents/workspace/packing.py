@@ -21,28 +21,41 @@ DIGITS = 4
 
 FORMAT = 1
 _TYPICAL = (
-    '"unit":"share of the picture","text":"up to % of the picture moves at once" shows too much is dark was refused'
-    '"severity":2,"unknown_rules":[],"screen_text":[],"zones":[],"note":"","track":"1","confidence":0.9,"time":'
-    '"region":[0.4528,0.775,0.5278,1.0],"region":[0.,"similar":[{"case":"","label":"normal","similarity":0.9,"text":"'
-    '"decision":"defer","reason":"drawn for audit"},"deferred":true,"parse":"parsed","label":"anomalous"'
-    '"expert":"appearance","score":"","expert":"geometry","expert":"presence","occupancy","crowding","size":'
-    "0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,1.0,1.0,1.0,1.0,0.001,0.002,0.01,0.02,1.2,1.3,1.4,1.5,1.1"
-    '{"window":{"id":":000","source":"","start":0,"end":0,"first":0,"last":5,"fps":10.0,'
-    '"steps":[[0,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,'
-    "100000],[0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]]"
-    '},"score":0.01,"frame_scores":[0.00,0.00,0.0],"title":"Normal","explanation":"embedded: the fastest thing moves '
-    "at usually 1. and at most 2. times the speed that is usual at its place (here 1., limit 2.). No model took part: "
-    'experts and rules alone judged this. uncertainty 0.0 is under 0.60","decision":"accept","uncertainty":{'
-    '"analysis":0.0,"weights":{"analysis":1.0},"score":0.0,"decision":"accept","reason":"uncertainty 0.0 is under '
-    '0.60"},"measurements":[{"expert":"motion","score":"ratio","frames":{"speed":[0.1,0.1],"moving":[0.0,0.0],'
-    '"ratio":[1.2,1.2,1.]}}],"perceptions":[{"member":"embedded","model":"embedded","facts":[{"subject":"object 1",'
-    '"attribute":"speed ratio","value":2.0,"unit":"times usual","text":"object 1 moves  times the usual speed here '
-    '(0.2 picture heights/s)","region":[0.,0.,0.],"track":"1","time":,"perceiver":"motion"},{"subject":"picture",'
-    '"attribute":"moving share","value":0.0}],"caption":"object 1 moves","scores":{"motion.speed":0.1,"motion.moving":'
-    '0.0,"motion.ratio":1.},"parse":"embedded"}],"verdicts":[{"member":"embedded","model":"embedded","label":"normal",'
-    '"p_anomaly":0.0,"frames":[0.0,0.],"rationale":"the fastest thing moves at usually ","rules":[{"id":'
-    '"motion-ratio-usual","version":1}],"parse":"embedded"}],"rules":[{"id":"motion-ratio-usual","version":1}],'
-    '"revision":1,"trace_id":"'
+    '"severity":2,"unknown_rules":[],"screen_text":[],"zones":[],"note":"","confidence":0.9,"similar":[{"case":'
+    '"","label":"anomalous","similarity":0.9,"text":"","expert":"appearance","expert":"geometry","parse":"parse'
+    'd",{"window":{"id":":000","source":"","start":0.0,"end":0.0,"first":0,"last":0,"fps":10.0,"steps":[[0,1000'
+    "00,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000],[0,1"
+    ',1,1,1,1,1,1,1,1,1,1,1,1,1,1]]},"score":0.05,"frame_scores":[0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,'
+    '0.05,0.05,0.05,0.05,0.05,0.05,0.05],"p_value":0.6667,"budget_verified":true,"title":"Normal","explanation"'
+    ':"embedded: the fastest thing moves at usually 1.74 and at most 2.26 times the speed that is usual at its '
+    "place (here 1.93, limit 2.26); something small stays for usually 1.00 and at most 1.39 seconds (here 1.00,"
+    ' limit 1.39). No model took part: experts and rules alone judged this. uncertainty 0.10 is under 0.60","de'
+    'cision":"accept","uncertainty":{"analysis":0.1,"weights":{"analysis":1.0},"score":0.1,"decision":"accept",'
+    '"reason":"uncertainty 0.10 is under 0.60"},"measurements":[{"expert":"motion","score":"ratio","frames":{"s'
+    'peed":[0.1267,0.1295],"moving":[0.06279,0.06683],"still":[0.1356,0.1214],"tall":[1.467,1.405],"wide":[0.94'
+    '94,0.9528],"ratio":[1.72,1.714]}},{"expert":"presence","score":"stays","frames":{"stays":[5.05,5.11],"left'
+    '":[1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0]}},{"expert":"camera","score":"","frame'
+    's":{"blind":[0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0]}}],"perceptions":[{"member":'
+    '"embedded","model":"embedded","facts":[{"subject":"object 29","attribute":"speed ratio","value":2.33,"unit'
+    '":"times usual","text":"object 29 moves 2.3 times the usual speed here (0.18 picture heights/s)","region":'
+    '[0.825,0.4708,0.8833,0.6583],"track":"29","time":16.5,"perceiver":"motion","measure":"motion.ratio"},{"sub'
+    'ject":"picture","attribute":"moving share","value":0.0775,"unit":"share of the picture","text":"up to 7.7%'
+    ' of the picture moves at once","perceiver":"motion","measure":"motion.moving"},{"subject":"picture","attri'
+    'bute":"still share","value":0.156,"unit":"share of what is there","text":"16% of what is there stands stil'
+    'l","perceiver":"motion","measure":"motion.still"},{"subject":"thing","attribute":"stays","value":5.3,"unit'
+    '":"s","text":"something, 0.97 times as tall as things usually are, has been there for 5.3 s","region":[0.7'
+    '167,0.3375,0.7583,0.45],"time":16.2,"perceiver":"presence","measure":"presence.stays"}],"caption":"object '
+    "29 moves 2.3 times the usual speed here (0.18 picture heights/s); up to 7.7% of the picture moves at once;"
+    " 16% of what is there stands still; something, 0.97 times as tall as things usually are, has been there fo"
+    'r 5.3 s","scores":{"motion.speed":0.143,"motion.moving":0.07294,"motion.still":0.1356,"motion.tall":1.607,'
+    '"motion.wide":1.117,"motion.ratio":1.929,"presence.stays":5.232,"presence.left":1.0,"camera.blind":0.0},"p'
+    'arse":"embedded"}],"verdicts":[{"member":"embedded","model":"embedded","label":"normal","p_anomaly":0.05,"'
+    'p_value":0.6667,"budget_verified":true,"frames":[0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.'
+    '05,0.05,0.05,0.05,0.05],"rationale":"the fastest thing moves at usually 1.74 and at most 2.26 times the sp'
+    "eed that is usual at its place (here 1.93, limit 2.26); something small stays for usually 1.00 and at most"
+    ' 1.39 seconds (here 1.00, limit 1.39)","rules":[{"id":"motion-ratio-usual","version":1},{"id":"presence-le'
+    'ft-usual","version":1}],"parse":"embedded"}],"rules":[{"id":"motion-ratio-usual","version":1},{"id":"prese'
+    'nce-left-usual","version":1}],"revision":1,"trace_id":"'
 )
 """What records of format 1 are likely to say, which deflate may refer to. It must never change: another text is
 another format, or what was written with this one cannot be read any more."""
