@@ -26,6 +26,8 @@ DISTINCT = 3.0
 """The same in pooled standard deviations: less is one kind that varies."""
 SUPPORT = 10
 """Frames that must show the faster kind, in two references at least."""
+PURE = 3
+"""References that show the slower kind alone, from which on these say how fast it gets."""
 ALIKE = 0.6
 """Largest distance, in logs of speed, height and width, of two frames described together."""
 FEW = 3
@@ -51,6 +53,10 @@ def split_kinds(references: Sequence[Sequence[Measurement]], provenance: Provena
     fast = frames[:, 0] > cut if cut is not None else np.zeros(len(frames), bool)
     if fast.sum() < SUPPORT or len(set(owner[fast].tolist())) < 2:
         return Kinds((), rest)
+    shared = np.isin(owner, owner[fast])
+    if len(set(owner[~shared].tolist())) >= PURE:
+        # How fast the slower kind gets is seen where it is alone; what lies between is the other one coming and going.
+        fast = shared & (frames[:, 0] > frames[~shared, 0].max())
     boxes = _boxes(frames[fast])
     if not boxes:
         return Kinds((), rest)
@@ -109,7 +115,7 @@ def _boxes(frames: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 def _without(measurement: Measurement, apart: set[int]) -> Measurement:
     kept = {
-        name: tuple(value for i, value in enumerate(values) if i not in apart)
+        name: tuple(value for i, value in enumerate(values) if name != "ratio" or i not in apart)
         for name, values in measurement.frames.items()
     }
     return measurement.model_copy(update={"frames": kept})
