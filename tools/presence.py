@@ -35,7 +35,7 @@ FEW = 3  # cells
 PATCH = 8  # cells; less that stays is an edge or a shadow
 BRIGHT = 0.05  # share of the ground's brightness by which a bright place may differ more: it may be over-exposed
 SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and no person
-LONG = 5.0  # seconds that one reference must last to tell what stays and what comes back
+LONG = 10.0  # seconds that one reference must last to tell what stays and what comes back
 MISSED = 0.2  # share of the area of a whole thing; less that fails to come is jitter
 
 
