@@ -20,9 +20,9 @@ def pictures(images: list[Image]) -> list[Picture]:
     return [Picture(np.asarray(image, np.uint8), i, i / FPS, FPS) for i, image in enumerate(images)]
 
 
-NORMAL = pictures(clip(160, seed=3))
+NORMAL = pictures(clip(240, seed=3))
 WATCHED = pictures(clip(60, fast=range(30, 60), seed=3))
-RUNS = [NORMAL[:80], NORMAL[80:]]
+RUNS = [NORMAL[:120], NORMAL[120:]]
 
 
 def left_behind() -> list[Picture]:
