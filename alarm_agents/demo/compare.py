@@ -15,7 +15,7 @@ CAUSES = {
     "missing": {"absent"},
     "rotated": {"look", "shape"},
     "damaged": {"look", "shape"},
-    "jammed": {"stays", "absent"},
+    "jammed": {"stays", "absent", "still share"},
 }
 """By what is implanted, the attributes of facts that say what is wrong with it."""
 
