@@ -89,7 +89,7 @@ def judge(
     # At its very limit a threshold's predicate is not true yet, but p is 0.5: what is anomalous has its rule cited.
     fired = sorted((r for r in against if r.holds or r.p >= 0.5), key=lambda reading: -reading.p)
     cited = ([reading.rule for reading in fired] or [reading.rule for reading in normal])[:MAX_CITED]
-    p_value, verified = _p_value(against, measurements, lift)
+    p_value, verified = _p_value(against, measurements)
     return Verdict(
         member=member,
         model=member,
@@ -173,7 +173,7 @@ def _describes(predicate: str, measurements: Sequence[Measurement], place: int) 
         return False
 
 
-def _p_value(against: Sequence[Reading], measurements: Sequence[Measurement], lift: float) -> tuple[float | None, bool]:
+def _p_value(against: Sequence[Reading], measurements: Sequence[Measurement]) -> tuple[float | None, bool]:
     """How likely a normal window is to be as odd as this one by any of the limits, and whether references bear it out.
 
     The smallest over the measures, times how many there are (Bonferroni). None where there is no limit.
@@ -183,7 +183,7 @@ def _p_value(against: Sequence[Reading], measurements: Sequence[Measurement], li
         threshold = reading.rule.threshold
         if threshold is not None and threshold.spread > 0:
             calibration = Calibration(threshold.typical, threshold.spread, threshold.blocks)
-            found.append(calibration.p_value(max(_series(threshold, measurements), default=0.0) / lift))
+            found.append(calibration.p_value(max(_series(threshold, measurements), default=0.0)))
     if not found:
         return None, False
     smallest, verified = min(found)

@@ -50,8 +50,6 @@ EXPECTED = {
 """Spread of a measure held before any reference is seen, where it is not `USUAL_SPREAD`: crowds come and go slowly, and
 a few minutes of them tell little of how large they get."""
 
-Series = list[NDArray[np.float64]]
-
 
 def quantile_rules(
     references: Sequence[Sequence[Measurement]],
@@ -79,16 +77,17 @@ def quantile_rules(
         values, expected = list(windows.values()), EXPECTED.get(measure, USUAL_SPREAD)
         calibrations[measure] = Calibration.of(values, list(largest.values()), expected)
         likelihood[measure] = held_out_likelihood(values, len(largest), expected)
-    best = max((likelihood[m] for m in likelihood if _long(m, references)), default=0.0)
-    worth = {measure: math.exp(value - best) for measure, value in likelihood.items()}
-    kept = sum(value for measure, value in worth.items() if value >= KEPT and _long(measure, references))
+    usable = [measure for measure in likelihood if _long(measure, references)]
+    best = max((likelihood[measure] for measure in usable or likelihood), default=0.0)
+    worth = {measure: math.exp(min(0.0, value - best)) for measure, value in likelihood.items()}
+    kept = sum(worth[measure] for measure in usable if worth[measure] >= KEPT) or 1.0
     rules: list[Rule] = []
     for measure, calibration in calibrations.items():
-        weight = worth[measure] / kept
-        limit, verified = calibration.limit(share * min(1.0, weight))
+        weight = min(1.0, worth[measure] / kept)
+        limit, verified = calibration.limit(share * weight)
         threshold = _threshold(measure, calibration, limit).model_copy(update={"weight": weight, "verified": verified})
         normal, odd = _pair(threshold, provenance, source)
-        if not _long(measure, references):
+        if measure not in usable:
             rules.append(_rejected(odd, f"references under {LONG} frames cannot tell how odd a whole window gets"))
         elif worth[measure] < KEPT:
             rules.append(_rejected(odd, f"predicts references {worth[measure]:.2f} times as well as the best measure"))
@@ -99,8 +98,10 @@ def quantile_rules(
     return rules
 
 
-def held_out_count(rule: Rule, references: Sequence[Sequence[Measurement]], folds: int = 5) -> tuple[int, int]:
-    """On how many references the rule's limit, set by the others, is exceeded: (tried, fired).
+def held_out_count(
+    rule: Rule, references: Sequence[Sequence[Measurement]], share: float = P_REFERENCE, folds: int = 5
+) -> tuple[int, int]:
+    """On how many references the rule's limit, set by the others for `share`, is exceeded: (tried, fired).
 
     The references are dealt into folds; each fold is tried against the limit that the rest sets. One reference
     alone cannot be tested: (0, 0).
@@ -115,7 +116,7 @@ def held_out_count(rule: Rule, references: Sequence[Sequence[Measurement]], fold
     for fold in range(folds):
         rest = [value for i, value in enumerate(maxima) if i % folds != fold]
         expected = EXPECTED.get(rule.threshold.measure, USUAL_SPREAD)
-        limit, _ = Calibration.of(rest, rest, expected).limit(P_REFERENCE * min(1.0, rule.threshold.weight))
+        limit, _ = Calibration.of(rest, rest, expected).limit(share * rule.threshold.weight)
         fired += sum(value > limit for value in maxima[fold::folds])
     return len(maxima), fired
 

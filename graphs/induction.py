@@ -130,13 +130,15 @@ async def test(state: InductionState, runtime: Runtime[InductionContext]) -> dic
         return {}
     references = tuple(state["perceived"].values())
     fired = await _cited_on_held_out(state["rules"], references, runtime.context)
+    measured = [reference.measurements for reference in references]
+    share = runtime.context.scenario.share_allowed or P_REFERENCE
     tested = []
     for rule in state["rules"]:
         if rule.status is RuleStatus.REJECTED:
             tested.append(rule)
             continue
         if rule.threshold is not None:
-            held_out, count = held_out_count(rule, [reference.measurements for reference in references])
+            held_out, count = held_out_count(rule, measured, share)
         else:
             held_out, count = fired.get(rule.id, (0, 0))
         tested.append(judged(rule, held_out, count))

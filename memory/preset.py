@@ -36,7 +36,10 @@ def _rule(found: RuleSettings, scenario: str) -> Rule:
     if limit is not None:
         end = "<=" if found.kind is RuleKind.NORMAL else ">"
         predicate = f"{limit.measure} {end} {limit.above!r}"
-        threshold = Threshold(measure=limit.measure, limit=limit.above, typical=limit.typical, spread=USUAL_SPREAD)
+        # Weight 0: beside limits that references have set on other experts it speaks beyond its own only.
+        threshold = Threshold(
+            measure=limit.measure, limit=limit.above, typical=limit.typical, spread=USUAL_SPREAD, weight=0.0
+        )
     return Rule(
         id=rule_id(f"{found.text} {predicate or ''}"),
         kind=found.kind,

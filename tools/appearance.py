@@ -62,7 +62,7 @@ class Appearance:
 
         One value a frame from `overlap` on; only every second frame is looked at, the others take its value.
         """
-        if self._ground is None or self._bank is None:
+        if self._ground is None or self._bank is None or len(frames) < 2:  # one picture alone shows nothing that lasts
             return Measured({}, ())
         looks, oddest = [], None
         for picture in frames[overlap:]:

@@ -55,7 +55,7 @@ class Geometry:
 
         One value a frame from `overlap` on, both at least `LEAST`.
         """
-        if self._ground is None or self._bank is None:
+        if self._ground is None or self._bank is None or len(frames) < 2:  # one picture alone shows nothing that lasts
             return Measured({}, ())
         shapes, crowds, oddest = [], [], None
         for picture in frames[overlap:]:

@@ -77,7 +77,7 @@ class Presence:
         Where things come regularly also `absent` (share of a whole thing that is not where one should be by now, at
         least `MISSED`). One value a frame from `overlap` on.
         """
-        if self._ground is None:
+        if self._ground is None or len(frames) < 2:  # one picture alone shows nothing that lasts
             return Measured({}, ())
         found: dict[str, list[float]] = {"stays": [], "left": [], **({} if self._rhythm is None else {"absent": []})}
         oddest: dict[str, tuple[float, Fact]] = {}

@@ -124,10 +124,6 @@ class Ground:
             found = self._things[picture] = things(np.asarray(solid, np.uint8), self.height)
         return found
 
-    def usual_height(self, row: float) -> float:
-        """Usual height of things, in picture heights, whose middle is at `row` (fraction of the picture)."""
-        return float(self.height[min(ROWS - 1, max(0, int(row * ROWS)))])
-
     def state(self) -> dict[str, NDArray[Any]]:
         """As arrays that `Scene.restore` takes back."""
         return {"ground": self.image, "contrast": np.array(self.contrast), "height": self.height}

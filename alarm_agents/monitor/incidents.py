@@ -42,8 +42,9 @@ class Incidents:
         return before if over else None
 
     def opened_by(self, case: Case) -> bool:
-        """Whether the current incident begins with this case."""
-        return self.current is not None and self.current.cases[:1] == (case.id,)
+        """Whether the current incident begins with this case, and is of what the camera sees and not of the camera."""
+        current = self.current
+        return current is not None and current.kind == "anomaly" and current.cases[:1] == (case.id,)
 
     async def ended(self, incident: Incident | None) -> AsyncIterator[Watched]:
         """The incident as it is stored, unless answers have dismissed it; closed once whoever watches has it."""

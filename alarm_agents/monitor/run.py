@@ -38,7 +38,7 @@ from alarm_agents.sources.live import LiveSource
 from alarm_agents.sources.media import Media
 from alarm_agents.tools.camera import blindness
 from alarm_agents.tools.expert import Expert
-from alarm_agents.tools.experts import taught_experts
+from alarm_agents.tools.experts import MEASURES, taught_experts
 from alarm_agents.tools.registry import load_tools
 from alarm_agents.types import Case, CaseStatus, Label, Resolution, Window
 from alarm_agents.uncertainty.budget import Budget
@@ -124,7 +124,7 @@ class Monitor:
                 yield earlier
             return
         context = self._context(run, media, references)
-        budget = Budget(self.scenario.share_allowed)
+        budget = Budget(self.scenario.share_allowed, delay=AT_ONCE - 1)
         evidence = Evidence(self.workspace.folder, media) if self._ask_people else None
         incidents = Incidents(self.scenario, self.workspace, run.id, evidence)
         error: SourceError | None = None
@@ -238,6 +238,7 @@ class Monitor:
         error: AlarmError | None = None
         measured = self._warmed_up(stage, context, media, references)
         coming: asyncio.Task[Measured | None] | None = None
+        started = 0
         try:
             try:
                 while True:
@@ -252,7 +253,8 @@ class Monitor:
                     if found is None:
                         break
                     progress(found[0])
-                    running.append(asyncio.create_task(self._case(context, *found, budget.lift)))
+                    running.append(asyncio.create_task(self._case(context, *found, budget.lift_for(started))))
+                    started += 1
             except AlarmError as raised:  # what was measured before is judged first
                 error = raised
             while running:
@@ -271,7 +273,8 @@ class Monitor:
         """What the stage measures; without references the first seconds are held back and set the threshold."""
         error: AlarmError | None = None
         held: list[Measured] = []
-        warm = references is not NO_REFERENCES or all(covers(self.scenario, expert) for expert in context.experts)
+        ruled = [expert for expert in context.experts if expert in MEASURES]
+        warm = references is not NO_REFERENCES or all(covers(self.scenario, expert) for expert in ruled)
         while True:
             try:
                 found = await asyncio.to_thread(next, stage, None)

@@ -9,6 +9,7 @@ at most (largest lift) / (step * T), whatever the windows are like.
 from __future__ import annotations
 
 import math
+from collections import deque
 
 STEP = 0.15
 """By how much an alarm lifts the logarithm of the limits: six in a row let only what is 2.5 times as odd through."""
@@ -19,17 +20,23 @@ HIGHEST = math.log(8.0)
 class Budget:
     """The lift of one stream's limits. Without a share that may alarm it stays at 1."""
 
-    def __init__(self, share: float | None) -> None:
-        self._share, self._level = share, 0.0
+    def __init__(self, share: float | None, *, delay: int = 0) -> None:
+        """`delay` is by how many windows a window may be judged before those ahead of it have been taken in."""
+        self._share, self._taken = share, 0
+        self._levels = deque([0.0], maxlen=delay + 1)
 
-    @property
-    def lift(self) -> float:
-        """What induced limits are multiplied by, at least 1."""
-        return math.exp(self._level)
+    def lift_for(self, window: int) -> float:
+        """What induced limits are multiplied by, at least 1, for the window of that number, from 0.
+
+        It hangs on the windows up to `delay` before it alone, so that a watch that is run again gives the same,
+        however fast its windows were judged. Those must have been taken in.
+        """
+        delay = (self._levels.maxlen or 1) - 1
+        later = self._taken - max(0, window - delay)  # those taken in that do not count for it yet
+        return math.exp(self._levels[max(0, len(self._levels) - 1 - later)])
 
     def take(self, alarmed: bool, *, confirmed: bool = False) -> None:
         """Take in the next window, in order: whether it opened an incident, and whether a person has confirmed it."""
-        if self._share is None:
-            return
-        unconfirmed = alarmed and not confirmed
-        self._level = min(HIGHEST, max(0.0, self._level + STEP * (unconfirmed - self._share)))
+        self._taken += 1
+        step = 0.0 if self._share is None else STEP * ((alarmed and not confirmed) - self._share)
+        self._levels.append(min(HIGHEST, max(0.0, self._levels[-1] + step)))
