@@ -48,6 +48,7 @@ from opentelemetry.trace import (
 )
 
 from alarm_agents.errors import ConfigurationError
+from alarm_agents.observability.exporter import SqliteSpanExporter
 from alarm_agents.observability.store import (
     KEEP_QUIET,
     KEEP_SPANS,
@@ -56,7 +57,6 @@ from alarm_agents.observability.store import (
     OPERATIONS,
     Kind,
     SpanRecord,
-    SqliteSpanExporter,
     Value,
     bounded,
     record,

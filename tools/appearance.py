@@ -6,17 +6,15 @@ oriented gradients, Dalal and Triggs, CVPR 2005), its brightness and its colour.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
-from alarm_agents.tools.likeness import Bank, Descriptors
-from alarm_agents.tools.scene import Colours, Ground, References, Scene, Thing, gray, lasting, small, thinned
+from alarm_agents.tools.likeness import Compares, Descriptors
+from alarm_agents.tools.scene import Colours, Ground, Thing, gray, lasting, small, thinned
 from alarm_agents.types import Fact
 
 SIDE, PARTS, BINS = 32, 4, 8  # pixels a side of a cut-out, parts a side, directions of edges
@@ -29,28 +27,12 @@ LEAST = 0.5  # times usual; see geometry
 FLAT = 10.0  # grey levels; added to a cut-out's contrast, so that noise on flat things is not taken for edges
 
 
-class Appearance:
+class Appearance(Compares):
     """The appearance expert. It says nothing before references have taught it."""
 
     name = "appearance"
     score = "look"
-
-    def __init__(self, scene: Scene | None = None) -> None:
-        self._scene = scene or Scene()
-        self._ground: Ground | None = None
-        self._bank: Bank | None = None
-        self.begin()
-
-    def fit(self, references: References) -> None:
-        """Learn what the things look like that stand out in the references."""
-        self._ground = self._bank = None
-        if not any(references):
-            return
-        self._ground = ground = self._scene.learn(references)
-        groups = []
-        for run in references:
-            groups.append(_looks([(p, _worth(ground.things(p))) for p in thinned(run, STUDIED)]))
-        self._bank = Bank.learn(groups, ALIKE)
+    alike = ALIKE
 
     def begin(self) -> None:
         """Forget what was seen so far: a new stream starts."""
@@ -78,14 +60,8 @@ class Appearance:
             looks.append(self._last)
         return Measured({"look": tuple(looks)}, () if oddest is None else (_fact(*oddest),))
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """What references taught; nothing where they taught too little."""
-        return {} if self._ground is None or self._bank is None else {**self._ground.state(), **self._bank.state()}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take up a state that `state` gave."""
-        self._ground = self._scene.restore(state) if state else None
-        self._bank = Bank.restore(state)
+    def _described(self, ground: Ground, run: Sequence[Picture]) -> Descriptors:
+        return _looks([(picture, _worth(ground.things(picture))) for picture in thinned(run, STUDIED)])
 
 
 def _worth(things: Sequence[Thing]) -> list[Thing]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
-from alarm_agents.tools.likeness import Bank, Descriptors
-from alarm_agents.tools.scene import Ground, References, Scene, Thing, gray, lasting
+from alarm_agents.tools.likeness import Compares, Descriptors
+from alarm_agents.tools.scene import Ground, References, Thing, gray, lasting
 from alarm_agents.types import Fact
 
 LEAST = 0.5  # times usual; less is not worth telling apart, and small numbers would make the spread look large
@@ -23,28 +23,20 @@ ALIKE = 0.15  # distance in logs of height, width and filled share under which o
 EMPTY = 0.001  # share of the picture; floor of what is usually covered
 
 
-class Geometry:
+class Geometry(Compares):
     """The geometry expert. It says nothing before references have taught it."""
 
     name = "geometry"
     score = "shape"
-
-    def __init__(self, scene: Scene | None = None) -> None:
-        self._scene = scene or Scene()
-        self._ground: Ground | None = None
-        self._bank: Bank | None = None
-        self._covered = 0.0
-        self.begin()
+    alike = ALIKE
+    _covered = 0.0
 
     def fit(self, references: References) -> None:
         """Learn the sizes and outlines of what stands out in the references, and how much usually does."""
-        self._ground = self._bank = None
-        if not any(references):
-            return
-        self._ground = ground = self._scene.learn(references)
-        groups = [[_outline(t) for picture in run for t in ground.things(picture) if t.counts] for run in references]
-        self._bank = Bank.learn([np.array(group, np.float32).reshape(-1, 1, 3) for group in groups], ALIKE)
-        self._covered = float(np.median([ground.foreground(picture).mean() for run in references for picture in run]))
+        super().fit(references)
+        if self._ground is not None:
+            shares = [self._ground.foreground(picture).mean() for run in references for picture in run]
+            self._covered = float(np.median(shares))
 
     def begin(self) -> None:
         """Forget the things of the frame before: a new stream starts."""
@@ -62,7 +54,7 @@ class Geometry:
             now = self._ground.things(picture)
             things = lasting(now, self._before)
             self._before = now
-            values = self._bank.unlike(np.array([_outline(t) for t in things], np.float32).reshape(-1, 1, 3))
+            values = self._bank.unlike(_outlines(things))
             shapes.append(max(LEAST, float(values.max(initial=0.0))))
             crowds.append(max(LEAST, float(self._ground.foreground(picture).mean()) / max(self._covered, EMPTY)))
             if len(values) and (oddest is None or values.max() > oddest[0]):
@@ -72,15 +64,21 @@ class Geometry:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """What references taught; nothing where they taught too little."""
-        if self._ground is None or self._bank is None:
-            return {}
-        return {**self._ground.state(), **self._bank.state(), "covered": np.array(self._covered)}
+        found = super().state()
+        return {**found, "covered": np.array(self._covered)} if found else {}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take up a state that `state` gave."""
-        self._ground = self._scene.restore(state) if state else None
-        self._bank = Bank.restore(state)
+        super().restore(state)
         self._covered = float(state["covered"]) if state else 0.0
+
+    def _described(self, ground: Ground, run: Sequence[Picture]) -> Descriptors:
+        return _outlines([thing for picture in run for thing in ground.things(picture) if thing.counts])
+
+
+def _outlines(things: Sequence[Thing]) -> Descriptors:
+    """The outlines of things; (n, 1, 3)."""
+    return np.array([_outline(thing) for thing in things], np.float32).reshape(-1, 1, 3)
 
 
 def _outline(thing: Thing) -> Descriptors:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alarm_agents.tools.scene import thinned
+from alarm_agents.sources.picture import Picture
+from alarm_agents.tools.scene import Ground, References, Scene, thinned
 
 Descriptors = NDArray[np.float32]
 KEPT = 400  # descriptors kept of the references
@@ -58,6 +59,43 @@ class Bank:
         if "samples" not in state:
             return None
         return cls(np.asarray(state["samples"], np.float32), np.asarray(state["usual"]), float(state["scale"]))
+
+
+class Compares:
+    """What experts share that compare the things of a picture with those of the references."""
+
+    alike: float
+    """Distance under which descriptors mean the same."""
+
+    def __init__(self, scene: Scene | None = None) -> None:
+        self._scene = scene or Scene()
+        self._ground: Ground | None = None
+        self._bank: Bank | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was seen so far: a new stream starts."""
+        raise NotImplementedError
+
+    def fit(self, references: References) -> None:
+        """Learn the ground of the references, and what stands out from it there."""
+        self._ground = self._bank = None
+        if any(references):
+            self._ground = ground = self._scene.learn(references)
+            self._bank = Bank.learn([self._described(ground, run) for run in references], self.alike)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What references taught; nothing where they taught too little."""
+        return {} if self._ground is None or self._bank is None else {**self._ground.state(), **self._bank.state()}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take up a state that `state` gave."""
+        self._ground = self._scene.restore(state) if state else None
+        self._bank = Bank.restore(state)
+
+    def _described(self, ground: Ground, run: Sequence[Picture]) -> Descriptors:
+        """The things of a run of pictures; (n, parts, d)."""
+        raise NotImplementedError
 
 
 def _nearest(ones: Descriptors, others: Descriptors, barred: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:

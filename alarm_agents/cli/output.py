@@ -11,12 +11,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from alarm_agents.monitor.clock import UNIX
 from alarm_agents.observability.tree import clean
 
 console = Console(highlight=False)
 """Results for people: stdout."""
-UNIX = 1e9
-"""Seconds from which a time is one since 1970: no recording lasts thirty years."""
 notes = Console(stderr=True, highlight=False)
 """Progress, hints and errors: stderr."""
 

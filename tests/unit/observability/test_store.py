@@ -16,9 +16,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from alarm_agents.errors import WorkspaceError
+from alarm_agents.observability import exporter as exporter_module
 from alarm_agents.observability import store as store_module
 from alarm_agents.observability import tracing
-from alarm_agents.observability.store import SpanRecord, SpanStore, SqliteSpanExporter
+from alarm_agents.observability.exporter import SqliteSpanExporter
+from alarm_agents.observability.store import SpanRecord, SpanStore
 
 
 def batch(count: int = 3) -> list[ReadableSpan]:
@@ -195,7 +197,7 @@ def test_damage_that_shows_later_is_a_clear_error_too(database: Path, make_span)
 
 def fails(exporter: SqliteSpanExporter, caplog: pytest.LogCaptureFixture, dropped: int = 3) -> None:
     """A batch is dropped and counted without an error; there is one warning, however often it happens."""
-    with caplog.at_level(logging.WARNING, "alarm_agents.observability.store"):
+    with caplog.at_level(logging.WARNING, "alarm_agents.observability.exporter"):
         assert exporter.export(batch()) is SpanExportResult.FAILURE
         assert exporter.dropped == dropped
         assert exporter.export(batch(2)) is SpanExportResult.FAILURE
@@ -268,7 +270,7 @@ def test_after_a_failure_it_does_not_try_for_a_while(tmp_path: Path, monkeypatch
             tries.append(path)
             super().__init__(path)
 
-    monkeypatch.setattr(store_module, "SpanStore", Counted)
+    monkeypatch.setattr(exporter_module, "SpanStore", Counted)
     exporter = SqliteSpanExporter(tmp_path / "file" / "traces.db", pause=1000)
     for _ in range(10):
         exporter.export(batch())
