@@ -112,8 +112,6 @@ def _read(
 ) -> tuple[list[Reading], list[Rule]]:
     """The rules with predicates held against the window, and those of them that could not be decided."""
     readings, undecided = [], []
-    taught = {expert_of(r.threshold) for r in rules if r.threshold and r.provenance.origin == "references"}
-    rules = [r for r in rules if not (r.threshold and _preset(r) and expert_of(r.threshold) in taught)]
     limits = [r.threshold.weight for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS]
     excuses = [r for r in rules if r.kind is RuleKind.NORMAL and r.predicate and not r.threshold and _induced(r)]
     for rule in rules:
@@ -140,17 +138,9 @@ def _read(
 
 
 def _induced(rule: Rule) -> bool:
-    return rule.provenance.origin in ("references", "warm-up") or (_preset(rule) and rule.threshold is not None)
-
-
-def _preset(rule: Rule) -> bool:
-    """Whether the scenario brought it: its limits hold until references teach better ones."""
-    return rule.provenance.origin == "scenario"
-
-
-def expert_of(threshold: Threshold) -> str:
-    """The expert whose measure the limit is on."""
-    return threshold.measure.partition(".")[0]
+    """Whether it stands for what was learned; a scenario's limit does until it is."""
+    learned = rule.provenance.origin in ("references", "warm-up")
+    return learned or (rule.provenance.origin == "scenario" and rule.threshold is not None)
 
 
 def _excuse(frames: list[float], measure: str, rules: Sequence[Rule], measurements: Sequence[Measurement]) -> None:
@@ -198,7 +188,7 @@ def _by_frame(readings: Sequence[Reading]) -> tuple[float, ...]:
 
 
 def _series(threshold: Threshold, measurements: Sequence[Measurement]) -> tuple[float, ...]:
-    expert, name = expert_of(threshold), threshold.measure.partition(".")[2]
+    expert, _, name = threshold.measure.partition(".")
     for measurement in measurements:
         if measurement.expert == expert:
             return measurement.frames.get(name, ())

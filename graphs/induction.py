@@ -152,13 +152,20 @@ async def store(state: InductionState, runtime: Runtime[InductionContext]) -> di
     context, found = runtime.context, {rule.id for rule in state["rules"]}
     # References are better than any warm-up; a warm-up is for one source and takes the place of none but its own.
     replaced = ("references", "warm-up") if context.origin == "references" else ("warm-up",)
+    taught = {_expert(rule) for rule in state["rules"] if context.origin == "references" and rule.threshold}
     superseded = [
         rule.model_copy(update={"status": RuleStatus.DISABLED})
         for rule in context.memory.active(context.source or None)
-        if rule.provenance.origin in replaced and rule.id not in found and rule.source.startswith(context.source)
+        if (rule.provenance.origin in replaced and rule.id not in found and rule.source.startswith(context.source))
+        # The scenario's own limit on an expert held until references taught it.
+        or (rule.provenance.origin == "scenario" and rule.threshold is not None and _expert(rule) in taught)
     ]
     stored = context.memory.add([*state["rules"], *superseded])
     return {"rules": stored[: len(state["rules"])]}
+
+
+def _expert(rule: Rule) -> str:
+    return rule.threshold.measure.partition(".")[0] if rule.threshold is not None else ""
 
 
 def judged(rule: Rule, held_out: int, fired: int) -> Rule:

@@ -17,6 +17,7 @@ from alarm_agents.agents.reasoner import Reasoner
 from alarm_agents.errors import SourceError
 from alarm_agents.graphs.induction import InductionContext, build_induction, failures
 from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.preset import adopt
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import Model
 from alarm_agents.monitor.references import Clip, divided, draw
@@ -89,6 +90,7 @@ async def teach(
     by_slug = {**reviewed.media, **{media.source.slug: media for media in medias}}
     context = induction_context(workspace, scenario, models, by_slug, namespace=namespace)
     progress("inducing rules")
+    adopt(scenario, context.memory)
     rules, failed = await induce(context, references)
     details = {
         "sources": [_findable(path, base) for path in sources],
