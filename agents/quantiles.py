@@ -36,8 +36,10 @@ PHRASES = {
 }
 """The measures that rules are made of, and how they read."""
 SHARES = ("motion.still",)
-BRIEF, LONG = ("motion.ratio", "motion.speed", "captions.novelty"), 8
-"""Measures that a few frames teach (their prior spread allows for it); the others take so many frames a reference."""
+BRIEF = ("motion.ratio", "motion.speed", "captions.novelty")
+"""Measures that a few frames teach: their prior spread allows for it."""
+LONG, SEVERAL = 8, 8
+"""Frames that half of the references, and blocks that all of them, must have for the other measures to be taught."""
 EXPECTED = {
     "motion.still": 0.3,
     "geometry.shape": 0.3,
@@ -77,7 +79,7 @@ def quantile_rules(
         values, expected = list(windows.values()), EXPECTED.get(measure, USUAL_SPREAD)
         calibrations[measure] = Calibration.of(values, list(largest.values()), expected)
         likelihood[measure] = held_out_likelihood(values, len(largest), expected)
-    usable = [measure for measure in likelihood if _long(measure, references)]
+    usable = [measure for measure in likelihood if _enough(measure, calibrations[measure], references)]
     best = max((likelihood[measure] for measure in usable or likelihood), default=0.0)
     worth = {measure: math.exp(min(0.0, value - best)) for measure, value in likelihood.items()}
     kept = sum(worth[measure] for measure in usable if worth[measure] >= KEPT) or 1.0
@@ -88,7 +90,8 @@ def quantile_rules(
         threshold = _threshold(measure, calibration, limit).model_copy(update={"weight": weight, "verified": verified})
         normal, odd = _pair(threshold, provenance, source)
         if measure not in usable:
-            rules.append(_rejected(odd, f"references under {LONG} frames cannot tell how odd a whole window gets"))
+            reason = f"references under {LONG} frames or {SEVERAL} blocks cannot tell how odd a whole window gets"
+            rules.append(_rejected(odd, reason))
         elif worth[measure] < KEPT:
             rules.append(_rejected(odd, f"predicts references {worth[measure]:.2f} times as well as the best measure"))
         elif measure in SHARES and limit >= MOST:
@@ -137,10 +140,10 @@ def _measures(references: Sequence[Sequence[Measurement]]) -> list[str]:
     return [name for name in PHRASES if name in taken and not (name == "motion.speed" and "motion.ratio" in taken)]
 
 
-def _long(measure: str, references: Sequence[Sequence[Measurement]]) -> bool:
-    """Whether the references last long enough for the measure: half of them `LONG` frames, unless it is for any."""
+def _enough(measure: str, calibration: Calibration, references: Sequence[Sequence[Measurement]]) -> bool:
+    """Whether the references are long and many enough to teach the measure."""
     lengths = [len(values) for values in series(measure, references) if values is not None]
-    return measure in BRIEF or float(np.median(lengths or [0])) >= LONG
+    return measure in BRIEF or (len(calibration.blocks) >= SEVERAL and float(np.median(lengths or [0])) >= LONG)
 
 
 def _warm_up_rules(references: Sequence[Sequence[Measurement]], provenance: Provenance, source: str) -> list[Rule]:

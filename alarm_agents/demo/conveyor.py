@@ -15,7 +15,7 @@ from alarm_agents.demo.parts import SIDE, Damage, Flange, lay
 from alarm_agents.demo.scene import APART, FIRST, FPS, NEVER, WIDTH, Image, Scene, Span, Stop, box, span
 from alarm_agents.types import Box
 
-NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 86.0
+NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 95.0
 SPEED = 0.27  # metres a second
 SPACING = 0.8  # metres from part to part: the belt itself is what is mostly to be seen
 JAM_SECONDS, JAM_EASE = (5.0, 6.0), 0.3

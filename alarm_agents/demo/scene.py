@@ -19,7 +19,7 @@ Colour = tuple[float, float, float]
 
 WIDTH, HEIGHT = 360, 240
 FPS = 10
-FIRST, APART = 5.0, 14.0  # seconds to the first anomaly, and from one to the next: more than what merges incidents
+FIRST, APART = 5.0, 17.0  # seconds to the first anomaly, and between two: what merges incidents, and a few windows
 FINE = 2  # scenes are drawn at this multiple of the picture's size, so that things move by parts of pixels
 
 

@@ -16,7 +16,7 @@ from alarm_agents.demo.place import Spot
 from alarm_agents.demo.scene import APART, FIRST, Image, Scene, Span, span
 from alarm_agents.types import Box
 
-NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 88.0
+NORMAL_SECONDS, WATCHED_SECONDS = 60.0, 97.0
 GAP = 2.0  # seconds from one arrival to the next, on average
 BEFORE = 30.0  # seconds before the clip from which people have been coming
 CYCLISTS, RUNNERS = (3.5, 4.0), (2.9, 3.4)  # metres a second; people walk at 1.35
