@@ -341,10 +341,11 @@ class Case(Record):
 
     @property
     def notable(self) -> tuple[Fact, ...]:
-        """The facts that the verdicts rest on: those of measures that were found beyond their limits."""
-        beyond = {measure for verdict in self.verdicts for measure in verdict.beyond}
+        """The facts that the verdicts rest on: those of measures found beyond their limits, the oddest first."""
+        beyond = list(dict.fromkeys(measure for verdict in self.verdicts for measure in verdict.beyond))
         facts = (*(f for p in self.perceptions for f in p.facts), *(f for m in self.measurements for f in m.facts))
-        return tuple(dict.fromkeys(fact for fact in facts if fact.measure in beyond))
+        found = dict.fromkeys(fact for fact in facts if fact.measure in beyond)
+        return tuple(sorted(found, key=lambda fact: beyond.index(fact.measure)))
 
     @property
     def quiet(self) -> bool:

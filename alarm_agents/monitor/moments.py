@@ -44,9 +44,10 @@ class Sighting:
 
 
 def located(case: Case) -> list[Fact]:
-    """The case's facts that have a region, the most extreme first."""
+    """The facts with a region that the case rests on, the oddest first; where there are none, all, by their extent."""
+    notable = [fact for fact in case.notable if fact.region is not None]
     found = [fact for seen in case.perceptions for fact in seen.facts if fact.region is not None]
-    return sorted(found, key=lambda fact: -extent(fact))
+    return notable or sorted(found, key=lambda fact: -extent(fact))
 
 
 def extent(fact: Fact) -> float:

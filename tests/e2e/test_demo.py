@@ -51,9 +51,6 @@ def test_what_is_implanted_is_found(worlds: dict[str, dict[str, Any]]) -> None:
             assert each["found"] or each["kind"] not in FINDS
 
 
-@pytest.mark.xfail(
-    reason="seed 0: false windows between bag and cyclist join their incidents, see docs/results.md", strict=True
-)
 def test_no_two_share_an_incident(worlds: dict[str, dict[str, Any]]) -> None:
     for world in worlds.values():
         found = [key for each in world["implanted"] for key in each["incidents"]]

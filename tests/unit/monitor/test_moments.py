@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarm_agents.monitor.moments import HELD, JOINED, moment_of, seen_at, sightings, telling
-from support.records import case, fact
+from alarm_agents.monitor.moments import HELD, JOINED, located, moment_of, seen_at, sightings, telling
+from support.records import case, fact, verdict
 
 LEFT, RIGHT = (0.1, 0.4, 0.2, 0.6), (0.5, 0.4, 0.6, 0.6)
 
@@ -54,3 +54,12 @@ def test_a_box_stays_in_the_picture_and_is_there_only_near_a_sighting(at: float,
     near = min(share, 1 - share) * apart <= HELD
     assert bool(found) == (near or apart <= JOINED) or abs(min(share, 1 - share) * apart - HELD) < 1e-6
     assert all(0 <= edge <= 1 for one in found for edge in one.region)
+
+
+def test_what_a_case_rests_on_is_shown_and_not_what_merely_has_a_large_number() -> None:
+    thing = fact("a thing", value=9.0, region=LEFT, time=10.1, measure="geometry.shape")
+    gap = fact("a gap", value=0.6, region=RIGHT, time=10.1, measure="presence.absent")
+    shown = case(10.0, 0.9, thing, gap)
+    assert located(shown) == [thing, gap]
+    odd = shown.model_copy(update={"verdicts": (verdict(0.9, "embedded", beyond=("presence.absent",)),)})
+    assert located(odd) == [gap]
