@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.resources import files
@@ -36,10 +36,10 @@ class Prompt:
         instructions, _, question = text.partition("\n---\n")
         self._instructions, self._question = Template(instructions), Template(question)
 
-    def messages(self, pictures: Sequence[dict[str, Any]] = (), **values: str) -> list[BaseMessage]:
+    def messages(self, pictures: Sequence[Mapping[str, Any]] = (), /, **values: str) -> list[BaseMessage]:
         """The conversation to start with; raises `KeyError` for a value that the file names and nobody gives."""
         question = self._question.substitute(values)
-        content: list[str | dict[Any, Any]] = [{"type": "text", "text": question}, *pictures]
+        content: list[str | dict[Any, Any]] = [{"type": "text", "text": question}, *map(dict, pictures)]
         return [SystemMessage(self._instructions.substitute(values)), HumanMessage(content if pictures else question)]
 
 
@@ -73,7 +73,7 @@ class Agent:
         with tracing.span(f"{self.role} {self.member}", kind="agent", **named) as span:
             yield span
 
-    async def ask(self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), /, **values: str) -> Answer[T]:
+    async def ask(self, schema: type[T], pictures: Sequence[Mapping[str, Any]] = (), /, **values: str) -> Answer[T]:
         """The model's answer to the prompt, typed when it is none; never raises for what a model does.
 
         Raises `ConfigurationError` when this member has no model.

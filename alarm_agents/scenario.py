@@ -85,10 +85,14 @@ class SourceSettings(Block):
 
 
 class ImageSettings(Block):
-    """How many pictures a model is sent a window, and how large (longest side, pixels)."""
+    """How many pictures a model is sent a window, how large (longest side, pixels) and in which form.
+
+    `composite` is one picture of three moments, one a colour channel: for models that take a single picture.
+    """
 
     max: int = Field(4, ge=0, le=64)
     max_side: int = Field(512, ge=16, le=4096)
+    style: Literal["frames", "composite"] = "frames"
 
 
 class ModelSettings(Block):
@@ -133,6 +137,10 @@ class AgentSettings(Block):
     reflector: Member = EMBEDDED
     samples: int = Field(1, ge=1, le=32)
     """Answers asked of each reasoner (K)."""
+    reasoners_see: bool = False
+    """Whether reasoners are shown the window's pictures, too, as ALARM's are (those whose model takes any)."""
+    hints: bool = True
+    """Whether perceivers are told what the experts measured."""
 
     @property
     def members(self) -> tuple[Member, ...]:
