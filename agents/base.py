@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.resources import files
-from string import Template
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from opentelemetry.trace import Span
@@ -17,7 +16,8 @@ from pydantic import BaseModel
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.models import Answer, Model, delimit
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import EMBEDDED
+from alarm_agents.prompt import Prompt, read_prompt
+from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.types import Perception, Rule, SimilarCase
 
 T = TypeVar("T", bound=BaseModel)
@@ -25,28 +25,18 @@ TEXT_LIMIT = 4_000
 """Characters of untrusted text that one prompt takes from one place."""
 
 
-class Prompt:
-    """One agent's prompt file: instructions, a line `---`, and what changes from window to window.
-
-    What stays the same comes first, so that model servers can reuse the prefix.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.hash = hashlib.sha256(text.encode()).hexdigest()[:16]
-        instructions, _, question = text.partition("\n---\n")
-        self._instructions, self._question = Template(instructions), Template(question)
-
-    def messages(self, pictures: Sequence[dict[str, Any]] = (), **values: str) -> list[BaseMessage]:
-        """The conversation to start with; raises `KeyError` for a value that the file names and nobody gives."""
-        question = self._question.substitute(values)
-        content: list[str | dict[Any, Any]] = [{"type": "text", "text": question}, *pictures]
-        return [SystemMessage(self._instructions.substitute(values)), HumanMessage(content if pictures else question)]
-
-
 @lru_cache(maxsize=16)
 def load_prompt(role: str) -> Prompt:
     """The prompt file of an agent, from `agents/prompts/`."""
-    return Prompt((files("alarm_agents.agents") / "prompts" / f"{role}.md").read_text(encoding="utf-8"))
+    path = Path(str(files("alarm_agents.agents") / "prompts" / f"{role}.md"))
+    return read_prompt(path, role, where=str(path))
+
+
+def messages(prompt: Prompt, pictures: Sequence[Mapping[str, Any]], values: Mapping[str, str]) -> list[BaseMessage]:
+    """The conversation to start with; raises `KeyError` for a value that the file names and nobody gives."""
+    question = prompt.question.substitute(values)
+    content: list[str | dict[Any, Any]] = [{"type": "text", "text": question}, *map(dict, pictures)]
+    return [SystemMessage(prompt.instructions.substitute(values)), HumanMessage(content if pictures else question)]
 
 
 class Agent:
@@ -60,6 +50,12 @@ class Agent:
         self.member = model.name if model else EMBEDDED
         self.prompt = prompt or load_prompt(self.role)
 
+    @classmethod
+    def of(cls, scenario: Scenario, member: str, models: Mapping[str, Model]) -> Self:
+        """The scenario's agent: the member's model, and the scenario's own prompt for the role where it has one."""
+        own = scenario.prompts.get(cls.role)
+        return cls(models.get(member), read_prompt(scenario.folder / own, cls.role, where=own) if own else None)
+
     @contextmanager
     def working(self, **attributes: str | int) -> Iterator[Span]:
         """A span for this agent's work, under which its model and tool calls appear."""
@@ -68,19 +64,20 @@ class Agent:
             "gen_ai.agent.name": self.role,
             "alarm.member": self.member,
             "alarm.model": self.member,
+            **({"alarm.prompt": self.prompt.label} if self.model else {}),
             **attributes,
         }
         with tracing.span(f"{self.role} {self.member}", kind="agent", **named) as span:
             yield span
 
-    async def ask(self, schema: type[T], pictures: Sequence[dict[str, Any]] = (), /, **values: str) -> Answer[T]:
+    async def ask(self, schema: type[T], pictures: Sequence[Mapping[str, Any]] = (), /, **values: str) -> Answer[T]:
         """The model's answer to the prompt, typed when it is none; never raises for what a model does.
 
         Raises `ConfigurationError` when this member has no model.
         """
         if self.model is None:
             raise ConfigurationError(f"the {self.role} is asked for words and has no model")
-        answer = await self.model.ask(self.prompt.messages(pictures, **values), schema)
+        answer = await self.model.ask(messages(self.prompt, pictures, values), schema)
         tracing.set(**{"alarm.parse": answer.parse.value})
         return answer
 

@@ -77,7 +77,7 @@ class Inducer(Agent):
             author=self.member,
             references=tuple(reference.window.id for reference in references[:50]),
             reference_count=len(references),
-            prompt=self.prompt.hash if self.model else "",
+            prompt=self.prompt.label if self.model else "",
         )
         with self.working() as span:
             if self.model is None:

@@ -5,13 +5,14 @@ After AnomalyRuler's visual perception and ALARM's data comprehension.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel, Field
 
 from alarm_agents.agents.base import TEXT_LIMIT, Agent
-from alarm_agents.models import delimit, picture_block
-from alarm_agents.scenario import Scenario
+from alarm_agents.agents.pictures import show
+from alarm_agents.models import delimit
+from alarm_agents.scenario import Polygon, Scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.types import Box, Fact, Measurement, Parse, Perception, Window
 
@@ -50,15 +51,14 @@ class Perceiver(Agent):
                 span.set_attribute("alarm.parse", perception.parse.value)
                 span.set_attribute("alarm.model", perception.model)
                 return perception
-            limits = self.model.settings.images
-            pictures = media.pictures(window, limit=limits.max)
+            shown = show(window, measurements, media, self.model.settings.images)
             answer = await self.ask(
                 Seen,
-                [picture_block(picture.image, limits.max_side) for picture in pictures],
+                shown.blocks,
                 normal=scenario.normal or "(not described)",
-                zones=", ".join(scenario.source.zones) or "(none)",
-                times=", ".join(f"{picture.time:.2f} s" for picture in pictures),
-                hints=_hints(measurements),
+                zones=_zones(scenario.source.zones),
+                pictures=shown.said,
+                hints=_hints(measurements) if scenario.agents.hints else "(not told)",
             )
             if answer.value is None:
                 return Perception(
@@ -113,6 +113,12 @@ def _box(region: tuple[float, float, float, float] | None) -> Box | None:
 
 def _scores(measurements: Sequence[Measurement]) -> dict[str, float]:
     return {f"{m.expert}.{name}": value for m in measurements for name, value in m.values.items()}
+
+
+def _zones(zones: Mapping[str, Polygon]) -> str:
+    """The zones by name, each with the corners of its polygon."""
+    corners = {name: " ".join(f"({x:g}, {y:g})" for x, y in polygon) for name, polygon in zones.items()}
+    return "; ".join(f"{name}: {points}" for name, points in corners.items()) or "(none)"
 
 
 def _hints(measurements: Sequence[Measurement]) -> str:

@@ -10,8 +10,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from alarm_agents.agents.base import Agent, rules_text, seen_text, similar_text
+from alarm_agents.agents.pictures import Shown, show
 from alarm_agents.agents.predicates import judge
 from alarm_agents.models import Answer
+from alarm_agents.sources.media import Media
 from alarm_agents.types import Label, Measurement, Parse, Perception, Rule, RuleRef, SimilarCase, Verdict, Window
 
 
@@ -42,6 +44,8 @@ class Question:
     similar: Sequence[SimilarCase]
     lift: float = 1.0
     """What induced limits are multiplied by, see `alarm_agents.uncertainty.budget`."""
+    media: Media | None = None
+    """Where the window's pictures are, if reasoners may see them."""
 
 
 class Reasoner(Agent):
@@ -62,12 +66,15 @@ class Reasoner(Agent):
                 )
                 span.set_attribute("alarm.parse", verdict.parse.value)
                 return [verdict]
+        shown = Shown()
+        if question.media is not None:
+            shown = show(question.window, question.measurements, question.media, self.model.settings.images)
         names = [self.member if samples == 1 else f"{self.member}#{k + 1}" for k in range(samples)]
-        return list(await asyncio.gather(*(self._sample(name, question) for name in names)))
+        return list(await asyncio.gather(*(self._sample(name, question, shown) for name in names)))
 
-    async def _sample(self, name: str, question: Question) -> Verdict:
+    async def _sample(self, name: str, question: Question, shown: Shown) -> Verdict:
         with self.working(**{"alarm.sample": name}) as span:
-            answer = await self.ask(Judged, **question_values(question))
+            answer = await self.ask(Judged, shown.blocks, pictures=shown.said, **question_values(question))
             verdict = to_verdict(name, self.member, answer, question.rules)
             span.set_attribute("alarm.unknown_rules", len(verdict.unknown_rules))
             return verdict

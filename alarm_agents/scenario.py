@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError, ScenarioError
+from alarm_agents.prompt import read_prompt
 from alarm_agents.types import RuleKind
 from alarm_agents.yamlfile import explain, read_yaml
 
@@ -85,10 +86,14 @@ class SourceSettings(Block):
 
 
 class ImageSettings(Block):
-    """How many pictures a model is sent a window, and how large (longest side, pixels)."""
+    """How many pictures a model is sent a window, how large (longest side, pixels) and in which form.
+
+    `composite` is one picture of three moments, one a colour channel: for models that take a single picture.
+    """
 
     max: int = Field(4, ge=0, le=64)
     max_side: int = Field(512, ge=16, le=4096)
+    style: Literal["frames", "composite"] = "frames"
 
 
 class ModelSettings(Block):
@@ -122,6 +127,7 @@ class ModelSettings(Block):
 
 
 Member = str
+Role = Literal["perceiver", "inducer", "reasoner", "reflector"]
 
 
 class AgentSettings(Block):
@@ -133,6 +139,10 @@ class AgentSettings(Block):
     reflector: Member = EMBEDDED
     samples: int = Field(1, ge=1, le=32)
     """Answers asked of each reasoner (K)."""
+    reasoners_see: bool = False
+    """Whether reasoners are shown the window's pictures, too, as ALARM's are (those whose model takes any)."""
+    hints: bool = True
+    """Whether perceivers are told what the experts measured."""
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -236,6 +246,8 @@ class Scenario(Block):
     source: SourceSettings = SourceSettings()
     models: dict[str, ModelSettings] = {}
     agents: AgentSettings = AgentSettings()
+    prompts: dict[Role, str] = {}
+    """Prompt files of the scenario's own, in place of those in `agents/prompts/`."""
     tools: tuple[str, ...] = ("zoom", "context", "motion", "similar_cases")
     rules: tuple[RuleSettings, ...] = ()
     """Rules that hold from the start, before anything is learned."""
@@ -294,13 +306,14 @@ class Scenario(Block):
             if model.backend == "llamacpp":
                 paths["model"] = model.model
             named += [(f"models.{name}.{key}", path) for key, path in paths.items() if path]
+        named += [(f"prompts.{role}", path) for role, path in self.prompts.items()]
         return tuple(named)
 
     @property
     def digest(self) -> str:
-        """Hash of everything the scenario says, and of the code that it names; part of every case id."""
+        """Hash of everything the scenario says, and of the code and prompts that it names; part of every case id."""
         digest = hashlib.sha256(json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True).encode())
-        code = [self.folder / path for _, path in self.files if path.endswith(".py")]
+        code = [self.folder / path for key, path in self.files if path.endswith(".py") or key.startswith("prompts.")]
         for path in [*code, *([self.built_by] if self.built_by else [])]:
             digest.update(path.read_bytes())
         return digest.hexdigest()
@@ -349,8 +362,10 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
 
 
 def _check_files(scenario: Scenario, where: str) -> None:
-    """Raise `ScenarioError` for the first file that the scenario names and that is not there."""
+    """Raise `ScenarioError` for the first file that the scenario names and that is not there, or no prompt."""
     for key, path in scenario.files:
         if not (scenario.folder / path).is_file():
             remedy = f"paths start at {scenario.folder}"
             raise ScenarioError(f"{key}: there is no file {path}", where=where, remedy=remedy)
+    for role, path in scenario.prompts.items():
+        read_prompt(scenario.folder / path, role, where=f"{where}: prompts.{role}: {path}")

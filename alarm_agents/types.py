@@ -184,7 +184,7 @@ class Provenance(Record):
     references: tuple[str, ...] = ()
     reference_count: int = 0
     prompt: str = ""
-    """Hash of the prompt that asked for the rule; empty where no model took part."""
+    """Version and hash of the prompt that asked for the rule; empty where no model took part."""
     votes: int = 1
     batches: int = 1
     held_out: int = 0
@@ -320,6 +320,8 @@ class Case(Record):
     similar: tuple[SimilarCase, ...] = ()
     models: tuple[str, ...] = ()
     """Names of the models that took part; empty when no model did."""
+    prompts: dict[str, str] = {}
+    """Version and hash of the prompts that models were asked with, by agent."""
     anomalies: tuple[TraceAnomaly, ...] = ()
     notes: dict[str, Any] = {}
     """What a scenario's own nodes left, by node name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from alarm_agents.agents.base import Agent
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, facts, latest
 from alarm_agents.memory.recall import answered_label
@@ -52,6 +53,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         rules=tuple(rules),
         similar=state.get("similar", ()),
         models=_models(state),
+        prompts=_prompts(state, context),
         anomalies=state.get("anomalies", ()),
         notes=state.get("notes", {}),
         resolution=resolution,
@@ -173,6 +175,14 @@ def _models(state: MonitorState) -> tuple[str, ...]:
     members: list[Perception | Verdict] = [*state.get("perceptions", {}).values(), *state.get("verdicts", {}).values()]
     answered = {member.model for member in members if member.parse.usable} | set(state.get("models", {}))
     return tuple(sorted(answered - set(NOT_MODELS)))
+
+
+def _prompts(state: MonitorState, context: Context) -> dict[str, str]:
+    """The prompts of the agents that asked a model about this window."""
+    asked = {*state.get("perceptions", {}), *(verdict.model for verdict in state.get("verdicts", {}).values())}
+    agents: list[Agent] = [*context.perceivers.values(), *context.reasoners.values()]
+    agents += [context.reflector] if state.get("round", 0) else []
+    return {agent.role: agent.prompt.label for agent in agents if agent.model is not None and agent.member in asked}
 
 
 def _severity(label: Label, verdicts: Sequence[Verdict]) -> int:

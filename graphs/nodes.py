@@ -193,6 +193,7 @@ def _question(state: MonitorState, context: Context) -> Question:
         rules=context.memory.bodies(state["rules"]),
         similar=state.get("similar", ()),
         lift=state.get("lift", 1.0),
+        media=context.media if context.scenario.agents.reasoners_see else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Local models behind one call: LangChain chat models with structured output and typed failures."""
 
 from alarm_agents.models.client import Answer, Model, heard
-from alarm_agents.models.content import delimit, picture_block
+from alarm_agents.models.content import composite, delimit, picture_block
 from alarm_agents.models.registry import build_models
 from alarm_agents.models.scripted import ScriptedChatModel, ScriptError, Step
 from alarm_agents.models.structured import Parsed, Refused, Unparsed, parse_reply
@@ -16,6 +16,7 @@ __all__ = [
     "Step",
     "Unparsed",
     "build_models",
+    "composite",
     "delimit",
     "heard",
     "parse_reply",

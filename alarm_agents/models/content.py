@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -32,6 +33,18 @@ def picture_block(image: NDArray[np.uint8], max_side: int) -> dict[str, Any]:
     _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     data = base64.b64encode(encoded.tobytes()).decode("ascii")
     return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{data}"}}
+
+
+def composite(moments: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Three pictures (BGR or grey, of one size) as one (h, w, 3), BGR: the first in red, then green, the last in blue.
+
+    Each is turned grey, so that what stood still is grey and what moved shows in colours: time for a model that is
+    shown a single picture.
+    """
+    first, middle, last = (
+        image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8) for image in moments
+    )
+    return np.dstack([last, middle, first])
 
 
 def delimit(text: str, kind: str, *, limit: int = 4000) -> str:

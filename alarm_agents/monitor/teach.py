@@ -119,9 +119,9 @@ def induction_context(
     return InductionContext(
         scenario=scenario,
         # A stream's own first windows may hold anomalies, which a model would write down as normal.
-        inducer=Inducer(None if warm_up else models.get(agents.inducer)),
-        perceiver=Perceiver(models.get(agents.perceivers[0])),
-        reasoner=Reasoner(models.get(agents.reasoners[0])),
+        inducer=Inducer(None) if warm_up else Inducer.of(scenario, agents.inducer, models),
+        perceiver=Perceiver.of(scenario, agents.perceivers[0], models),
+        reasoner=Reasoner.of(scenario, agents.reasoners[0], models),
         fallback=Inducer(None),
         embedder=default_embedder(),
         memory=RuleMemory(workspace.engine, scenario.name, namespace),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from alarm_agents.agents.base import load_prompt
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.memory.rules import RuleMemory, written_by_person
 from alarm_agents.monitor.run import Monitor
@@ -65,6 +66,7 @@ async def test_all_four_agents_work_on_models(source: Path, tmp_path: Path) -> N
         assert {v.member for v in case.verdicts} == {"eye", "mind"}
         assert case.score == pytest.approx(0.21)
         assert case.decision is Decision.ACCEPT
+        assert case.prompts == {role: load_prompt(role).label for role in ("perceiver", "reasoner")}
     agents = {span.attributes["gen_ai.agent.name"] for span in spans(tmp_path / "ws", cases[0]) if span.kind == "agent"}
     assert agents == {"perceiver", "reasoner"}
     assert checkpoints(tmp_path / "ws") == {}

@@ -80,7 +80,7 @@ async def test_a_models_rules_carry_who_proposed_them_from_what() -> None:
     assert proposed.predicate is None
     assert proposed.provenance.author == "mind"
     assert proposed.provenance.references == (window(1.0).id,)
-    assert proposed.provenance.prompt == agent.prompt.hash
+    assert proposed.provenance.prompt == agent.prompt.label
     assert "a man walks" in chat.calls[0].text
 
 

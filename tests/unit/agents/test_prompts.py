@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from alarm_agents.agents.base import Prompt, seen_text
+from alarm_agents.agents.base import load_prompt, messages, seen_text
 from alarm_agents.agents.inducer import Inducer, Reference
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question, Reasoner
 from alarm_agents.agents.reflector import Reflector
+from alarm_agents.errors import ScenarioError
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ModelSettings, Scenario
+from alarm_agents.prompt import PROMPT_NAMES, Prompt
+from alarm_agents.scenario import ModelSettings, Scenario, parse_scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.tools.motion import Motion
@@ -124,9 +126,53 @@ def test_a_perceiver_without_an_answer_is_named_as_such_to_the_reasoner() -> Non
 
 
 def test_prompts_are_known_by_their_hash_and_a_forgotten_value_is_an_error() -> None:
-    one, other = Prompt("hello $name\n---\nask $what"), Prompt("hello $name\n---\nask  $what")
+    text = "version: 7\n---\nhello $name\n---\nask $what"
+    one, other = Prompt(text), Prompt(f"{text} ")
     assert one.hash != other.hash
-    system, human = one.messages(name="a $what", what="b")
+    assert (one.label, Prompt("hello").version) == (f"7-{one.hash}", 1)
+    system, human = messages(one, (), {"name": "a $what", "what": "b"})
     assert (system.text, human.text) == ("hello a $what", "ask b")
     with pytest.raises(KeyError):
-        one.messages(name="a")
+        messages(one, (), {"name": "a"})
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_prompt_may_speak_of_is_what_ours_speaks_of(role: str) -> None:
+    prompt = load_prompt(role)
+    names = {*prompt.instructions.get_identifiers(), *prompt.question.get_identifiers()}
+    assert names == set(PROMPT_NAMES[role])
+
+
+OWN = "version: 12\n---\nJudge like a guard by $rules, one JSON object.\n---\n$seen"
+
+
+def with_prompt(folder: Path, text: str, role: str = "reasoner") -> Scenario:
+    (folder / "own.md").write_text(text, encoding="utf-8")
+    return parse_scenario({"name": "yard", "prompts": {role: "own.md"}}, where="yard.yaml", folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Judge $seen", "does not say what changes from window to window"),
+        ("$rulez\n---\n$seen", "there is no $rulez for the reasoner"),
+        ("costs 5 $ a piece\n---\n$seen", "no name"),
+    ],
+)
+def test_a_prompt_that_cannot_be_used_is_refused_with_the_reason(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(says)) as caught:
+        with_prompt(tmp_path, text)
+    assert "yard.yaml: prompts.reasoner: own.md" in str(caught.value)
+
+
+async def test_a_scenarios_own_prompt_is_asked_with_and_makes_another_scenario(tmp_path: Path) -> None:
+    scenario = with_prompt(tmp_path, OWN)
+    chat = ScriptedChatModel.of({"reply": {"label": "normal", "p_anomaly": 0.1}})
+    reasoner = Reasoner.of(
+        scenario, "mind", {"mind": Model("mind", ModelSettings(backend="scripted", script="s"), chat)}
+    )
+    await reasoner.reason(Question(window(), "", (), [perception("eye", "a man")], (), ()))
+    assert chat.calls[0].text.startswith("Judge like a guard")
+    assert reasoner.prompt.version == 12
+    digest = scenario.digest
+    assert with_prompt(tmp_path, f"{OWN} ").digest != digest

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +13,11 @@ from alarm_agents.agents.reflector import Reconsidered, _as_judged
 from alarm_agents.models import Answer
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.scenario import ImageSettings, ModelSettings, SourceSettings
+from alarm_agents.sources.media import Media
+from alarm_agents.sources.open import open_source
 from alarm_agents.types import Label, Parse, RuleRef
+from support.clips import clip, write_folder
 from support.records import NO_ANSWER, rule, window
 
 BIKE, WALK = rule("a bike", version=3), rule("people walk")
@@ -87,3 +92,15 @@ async def test_samples_are_members_of_their_own_and_one_may_fail() -> None:
     assert [verdict.p_anomaly for verdict in verdicts] == [0.1, None, 0.8]
     assert verdicts[1].parse is Parse.FAILED
     chat.assert_finished()
+
+
+@pytest.mark.parametrize(("most", "see", "sent"), [(3, True, 3), (3, False, 0), (0, True, 0)])
+async def test_reasoners_see_pictures_where_the_scenario_says_so_and_the_model_can(
+    tmp_path: Path, most: int, see: bool, sent: int
+) -> None:
+    media = Media(open_source(str(write_folder(tmp_path / "frames", clip(4))), SourceSettings()), 640)
+    chat = ScriptedChatModel.of({"reply": {"label": "normal", "p_anomaly": 0.1}, "times": 2})
+    images = ImageSettings(max=most)
+    reasoner = Reasoner(Model("mind", ModelSettings(backend="scripted", script="s", images=images), chat))
+    await reasoner.reason(Question(window(), "", (), (), (), (), media=media if see else None), 2)
+    assert [call.images for call in chat.calls] == [sent, sent]

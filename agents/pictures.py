@@ -1,0 +1,115 @@
+"""Which of a window's pictures a model is shown, in which form, and what it is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from alarm_agents.models import composite, picture_block
+from alarm_agents.scenario import ImageSettings
+from alarm_agents.sources.media import Media, crop
+from alarm_agents.sources.picture import Picture
+from alarm_agents.types import Box, Measurement, Window
+
+SAME = 2
+"""Grey levels by which no pixel differs in two pictures that count as one: a decoder's rounding, nothing that moved."""
+MOMENTS = 3
+"""Pictures in a composite: one a colour channel."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Pictures as content blocks of a prompt, and what they are in words."""
+
+    blocks: Sequence[Mapping[str, Any]] = ()
+    said: str = "No pictures are shown."
+
+
+def show(
+    window: Window,
+    measurements: Sequence[Measurement],
+    media: Media,
+    images: ImageSettings,
+    region: Box | None = None,
+) -> Shown:
+    """At most `images.max` of the window's pictures, cut to `region`, where most happens in it.
+
+    Pictures that repeat the one before are left out, and the words say so: a model that is sent one picture twice
+    would take it for time in which nothing moved, whatever really happened.
+    """
+    found = media.pictures(window) if images.max else []
+    if not found:
+        return Shown()
+    values = _motion(measurements, len(found))
+    changed = _changed(found)
+    kept = [found[place] for place in changed]
+    most = MOMENTS if images.style == "composite" else images.max
+    chosen = [kept[place] for place in telling([values[place] for place in changed], most)]
+    cut = [crop(picture, region) if region else picture for picture in chosen]
+    return as_composite(cut, images) if images.style == "composite" else as_frames(cut, images, still=len(kept) == 1)
+
+
+def as_frames(pictures: Sequence[Picture], images: ImageSettings, *, still: bool = False) -> Shown:
+    """The pictures one by one; `still` where the whole window is this one picture."""
+    times = ", ".join(f"{picture.time:.2f} s" for picture in pictures)
+    said = f"The pictures are from one short stretch, in order, taken at {times}."
+    if still:
+        said = f"One picture is shown, taken at {times}: it did not change in the whole stretch."
+    return Shown([picture_block(picture.image, images.max_side) for picture in pictures], said)
+
+
+def as_composite(pictures: Sequence[Picture], images: ImageSettings) -> Shown:
+    """One picture of up to three moments: the first in red, the middle one in green, the last in blue."""
+    moments = [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
+    block = picture_block(composite([picture.image for picture in moments]), images.max_side)
+    first, middle, last = (f"{picture.time:.2f} s" for picture in moments)
+    said = (
+        f"One picture is shown, made of three moments in grey: {first} in its red channel, {middle} in green, {last} "
+        "in blue. What stood still is grey; what moved shows in colours."
+    )
+    return Shown([block], said if len(pictures) > 1 else f"{said} The picture did not change in the whole stretch.")
+
+
+def telling(motion: Sequence[float], most: int) -> list[int]:
+    """The places of at most `most` pictures, ascending, given how much moves in each.
+
+    The first, the last, and those between at which equal shares of all motion have passed (as Zhi et al.'s MGSampler,
+    2021, samples clips): dense where much moves, evenly spread where motion is even or absent. A single one is the
+    one in which most moves.
+    """
+    count = len(motion)
+    if count <= most:
+        return list(range(count))
+    if most == 1:
+        return [int(np.argmax(motion))]
+    steps = np.maximum(np.asarray(motion[1:], float), 0.0)
+    steps += max(float(steps.mean()), 1e-9) * 0.1  # a still part of the window is not skipped altogether
+    passed = np.concatenate([[0.0], np.cumsum(steps) / steps.sum()])
+    places: list[int] = []
+    for number, share in enumerate(np.linspace(0, 1, most)):
+        place = int(np.abs(passed - share).argmin())
+        least = places[-1] + 1 if places else 0
+        places.append(min(max(place, least), count - (most - number)))
+    return places
+
+
+def _changed(pictures: Sequence[Picture]) -> list[int]:
+    """The places of the pictures that differ from the last one kept."""
+    places = [0]
+    for place in range(1, len(pictures)):
+        last, this = pictures[places[-1]].image, pictures[place].image
+        if last.shape != this.shape or int(np.abs(last.astype(np.int16) - this).max()) > SAME:
+            places.append(place)
+    return places
+
+
+def _motion(measurements: Sequence[Measurement], count: int) -> Sequence[float]:
+    """How much moves in each of so many frames, by the motion expert; even where it has not measured them."""
+    for measurement in measurements:
+        values = measurement.frames.get(measurement.score, ())
+        if measurement.expert == "motion" and len(values) == count:
+            return values
+    return (0.0,) * count
