@@ -100,14 +100,17 @@ def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule]
         )
     known: Mapping[str, RuleRef] = {rule.id: rule.ref for rule in rules}
     cited = list(dict.fromkeys(judged.rules))
-    contradiction = judged.label != "cannot tell" and (judged.label == "anomalous") != (judged.p_anomaly >= 0.5)
+    p, p_from = _probability(answer)
+    contradicting = [said for said in (judged.p_anomaly, p) if (judged.label == "anomalous") != (said >= 0.5)]
+    contradiction = judged.label != "cannot tell" and bool(contradicting)
     told = judged.label != "cannot tell" and not contradiction
-    note = f"label and probability contradict each other ({judged.label}, {judged.p_anomaly:.2f}); "
+    note = f"label and probability contradict each other ({judged.label}, {min(contradicting, default=p):.2f}); "
     return Verdict(
         member=name,
         model=model,
         label=Label(judged.label) if told else Label.UNKNOWN,
-        p_anomaly=judged.p_anomaly if told else None,
+        p_anomaly=p if told else None,
+        p_from=p_from if told else None,
         severity=judged.severity if judged.label == "anomalous" else 0,
         rationale=(note if contradiction else "") + judged.rationale,
         rules=tuple(known[key] for key in cited if key in known),
@@ -115,3 +118,11 @@ def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule]
         parse=Parse.UNPARSED if contradiction else answer.parse,
         round=round_,
     )
+
+
+def _probability(answer: Answer[Any]) -> tuple[float, Literal["log-probabilities", "stated"]]:
+    """The p of an anomaly and where it is from; of "cannot tell" half counts, so that it draws p to the middle."""
+    odds = answer.odds
+    if odds is None:
+        return answer.value.p_anomaly, "stated"
+    return min(1.0, odds["anomalous"] + odds["cannot tell"] / 2), "log-probabilities"

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from alarm_agents.models import faults
+from alarm_agents.models.labels import label_odds, words_of
 from alarm_agents.models.openai import response_format
 from alarm_agents.models.repair import repair_turn
 from alarm_agents.models.structured import Parsed, Refused, parse_reply
@@ -41,6 +42,8 @@ class Answer(Generic[T]):
     raw_length: int = 0
     logprobs: list[Any] | None = None
     """The content tokens' log-probabilities as the server gave them, of the turn that `value` is from."""
+    odds: dict[str, float] | None = None
+    """The probability of each word that the schema's `label` may be; None where the log-probabilities don't tell."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     """Tokens of all turns together; None where the server does not say."""
@@ -150,6 +153,7 @@ class Model:
         outcome = parse_reply(str(reply.text), schema, refusal=_refusal(reply))
         usage = reply.usage_metadata
         parsed = isinstance(outcome, Parsed)
+        logprobs = _logprobs(reply) if parsed else None
         return Answer(
             value=outcome.value if isinstance(outcome, Parsed) else None,
             parse=good if parsed else Parse.REFUSED if isinstance(outcome, Refused) else Parse.UNPARSED,
@@ -157,7 +161,8 @@ class Model:
             model=self.label,
             raw_sha256=outcome.sha256,
             raw_length=outcome.length,
-            logprobs=_logprobs(reply) if parsed else None,
+            logprobs=logprobs,
+            odds=label_odds(logprobs, str(reply.text), words_of(schema)),
             input_tokens=usage["input_tokens"] if usage else None,
             output_tokens=usage["output_tokens"] if usage else None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,31 @@ def test_label_and_probability_that_contradict_each_other_are_no_answer(label: s
     verdict = to_verdict("mind", "mind", answer(judged(label, p)), [])
     assert (verdict.label, verdict.p_anomaly, verdict.parse) == (Label.UNKNOWN, None, Parse.UNPARSED)
     assert "contradict" in verdict.rationale
+
+
+@pytest.mark.parametrize(
+    ("label", "odds", "p"),
+    [
+        ("normal", {"normal": 0.7, "anomalous": 0.2, "cannot tell": 0.1}, 0.25),
+        ("anomalous", {"normal": 0.1, "anomalous": 0.5, "cannot tell": 0.4}, 0.7),
+    ],
+)
+def test_the_log_probabilities_of_the_label_are_the_p_where_there_are_any(
+    label: str, odds: dict[str, float], p: float
+) -> None:
+    stated = 0.9 if label == "anomalous" else 0.1
+    verdict = to_verdict("mind", "mind", replace(answer(judged(label, stated)), odds=odds), [])
+    assert (verdict.label, verdict.p_from) == (Label(label), "log-probabilities")
+    assert verdict.p_anomaly == pytest.approx(p)
+    assert to_verdict("mind", "mind", answer(judged(label, stated)), []).p_from == "stated"
+
+
+@pytest.mark.parametrize("stated", [0.1, 0.9])
+def test_a_label_against_its_own_odds_is_no_answer(stated: float) -> None:
+    odds = {"normal": 0.1, "anomalous": 0.8, "cannot tell": 0.1}
+    verdict = to_verdict("mind", "mind", replace(answer(judged("normal", stated)), odds=odds), [])
+    assert (verdict.label, verdict.p_anomaly, verdict.p_from) == (Label.UNKNOWN, None, None)
+    assert verdict.parse is Parse.UNPARSED
 
 
 @given(p=st.floats(0, 1))
