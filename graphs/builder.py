@@ -282,7 +282,7 @@ def _traced(name: str, function: Callable[..., Any]) -> Callable[..., Awaitable[
                 found = await (function(*given) if waits else asyncio.to_thread(function, *given))
                 if ours or isinstance(found, Command):
                     return found
-                return {**fitting(name, found), "models": dict.fromkeys(sorted(models), name)}
+                return {**fitting(name, found), "models": dict.fromkeys(sorted(models.usable), name)}
         except GraphBubbleUp:
             raise
         except Exception as error:  # a user's code may raise anything, and no window may be lost to it

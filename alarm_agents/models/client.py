@@ -7,15 +7,16 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from alarm_agents.models import faults
+from alarm_agents.models.breaker import Breaker, ModelDownError
 from alarm_agents.models.labels import label_odds, words_of
 from alarm_agents.models.openai import response_format
 from alarm_agents.models.repair import repair_turn
@@ -27,6 +28,10 @@ from alarm_agents.types import Parse
 T = TypeVar("T", bound=BaseModel)
 
 _LONGEST_BACKOFF_S = 8.0
+_LONGEST_ASKED_S = 30.0
+"""Of a wait that the server asks for by Retry-After: whatever it says, a window is not kept waiting longer."""
+_CONSTRAINING = ("openai", "transformers", "llamacpp")
+"""Backends that take a `response_format`."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +54,25 @@ class Answer(Generic[T]):
     """Tokens of all turns together; None where the server does not say."""
 
 
-_heard: ContextVar[set[str] | None] = ContextVar("alarm_heard", default=None)
+@dataclass(frozen=True)
+class Heard:
+    """The names of models that were asked: of those that gave a usable answer, and of those that were down."""
+
+    usable: set[str] = field(default_factory=set)
+    down: set[str] = field(default_factory=set)
+    """Without an answer for reasons that may pass: asked later, the model may give one."""
+
+
+_heard: ContextVar[Heard | None] = ContextVar("alarm_heard", default=None)
 
 
 @contextmanager
-def heard() -> Iterator[set[str]]:
-    """The names of the models that give a usable answer inside the block, as they do."""
-    names: set[str] = set()
-    token = _heard.set(names)
+def heard() -> Iterator[Heard]:
+    """What is heard of the models that are asked inside the block, as it comes."""
+    listening = Heard()
+    token = _heard.set(listening)
     try:
-        yield names
+        yield listening
     finally:
         _heard.reset(token)
 
@@ -72,6 +86,7 @@ class Model:
     def __init__(self, name: str, settings: ModelSettings, chat: BaseChatModel, *, backoff_s: float = 0.5) -> None:
         self.name, self.settings, self.chat = name, settings, chat
         self.backoff_s = backoff_s
+        self.breaker = Breaker()
         self._faults = faults.FOREIGN_FAULTS if settings.backend == "langchain" else faults.MODEL_FAULTS
         self._unconstrained: set[type[BaseModel]] = set()
         # Semaphores belong to one event loop; a model may outlive it.
@@ -87,9 +102,9 @@ class Model:
     async def ask(self, messages: Sequence[BaseMessage], schema: type[T]) -> Answer[T]:
         """The model's answer as a `schema`, with one repair turn if its first text does not follow it."""
         answer = await self._answer(messages, schema)
-        names = _heard.get()
-        if names is not None and answer.parse.usable:
-            names.add(self.name)
+        listening = _heard.get()
+        if listening is not None and answer.parse.usable:
+            listening.usable.add(self.name)
         return answer
 
     async def _answer(self, messages: Sequence[BaseMessage], schema: type[T]) -> Answer[T]:
@@ -114,6 +129,9 @@ class Model:
                 reply = await self._reply(messages, schema)
             except self._faults as error:
                 tracing.set(parse=Parse.FAILED.value, **{"error.type": type(error).__name__})
+                listening = _heard.get()
+                if listening is not None and (faults.is_transient(error) or isinstance(error, ModelDownError)):
+                    listening.down.add(self.name)
                 return Answer(None, Parse.FAILED, faults.reason(error), self.label), ""
             answer = self._read(reply, schema, good)
             tracing.set(parse=answer.parse.value, input_tokens=answer.input_tokens, output_tokens=answer.output_tokens)
@@ -121,7 +139,7 @@ class Model:
 
     async def _reply(self, messages: Sequence[BaseMessage], schema: type[BaseModel]) -> AIMessage:
         """The reply to a request that constrains the answer to the schema, if the server takes such requests."""
-        if self.settings.backend != "openai" or schema in self._unconstrained:
+        if self.settings.backend not in _CONSTRAINING or schema in self._unconstrained:
             return await self._retried(messages)
         try:
             return await self._retried(messages, response_format=response_format(schema))
@@ -137,17 +155,26 @@ class Model:
         attempts = AsyncRetrying(
             retry=retry_if_exception(faults.is_transient),
             stop=stop_after_attempt(self.settings.retries + 1),
-            wait=wait_random_exponential(multiplier=self.backoff_s, max=_LONGEST_BACKOFF_S),
+            wait=self._pause,
             before_sleep=lambda state: tracing.set(retries=state.attempt_number),
             reraise=True,
         )
         return await attempts(self._once, messages, options)
 
+    def _pause(self, state: RetryCallState) -> float:
+        """Seconds to the next try: a random back-off, after what the server asks for, if it does."""
+        error = state.outcome.exception() if state.outcome is not None else None
+        asked = faults.retry_after(error) if error is not None else None
+        backoff = wait_random_exponential(multiplier=self.backoff_s, max=_LONGEST_BACKOFF_S)(state)
+        return backoff + min(asked or 0.0, _LONGEST_ASKED_S)
+
     async def _once(self, messages: Sequence[BaseMessage], options: dict[str, Any]) -> AIMessage:
         slots = self._slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.settings.max_concurrency))
         # The wait for a slot does not count as the model's time, nor does a slot wait out a back-off.
-        async with slots, asyncio.timeout(self.settings.timeout_s):
-            return await self.chat.ainvoke(list(messages), **options)
+        async with slots:
+            with self.breaker.call():
+                async with asyncio.timeout(self.settings.timeout_s):
+                    return await self.chat.ainvoke(list(messages), **options)
 
     def _read(self, reply: AIMessage, schema: type[T], good: Parse) -> Answer[T]:
         outcome = parse_reply(str(reply.text), schema, refusal=_refusal(reply))

@@ -5,6 +5,9 @@ Everything else (a bug of ours, cancellation, an unexpected call of a scripted m
 
 from __future__ import annotations
 
+import time
+from email.utils import parsedate_to_datetime
+
 import httpx
 import openai
 from langchain_core.exceptions import ContextOverflowError, LangChainException
@@ -61,6 +64,17 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ChatError) and error.is_retryable:
         return True
     return isinstance(error, TimeoutError | ConnectionError | openai.APIConnectionError | httpx.TransportError)
+
+
+def retry_after(error: BaseException) -> float | None:
+    """The seconds that the server asks to wait (its `Retry-After`, seconds or a date), None where it does not say."""
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    said = str(headers.get("retry-after", "")).strip()
+    try:
+        asked = float(said) if said[:1].isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, asked)
 
 
 def is_rejected(error: BaseException) -> bool:

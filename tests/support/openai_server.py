@@ -11,7 +11,10 @@ with OpenAIServer(reply) as server:
 from __future__ import annotations
 
 import json
+import select
+import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +36,11 @@ class Reply:
     """The body as it stands, in place of a chat completion."""
     drop: bool = False
     """Close the connection without an answer."""
+    stall: bool = False
+    """Send half of the body, then wait for `wait`, or until the client leaves."""
+    delay_s: float = 0.0
+    """Wait so long first."""
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,16 @@ Answering = Callable[[str, list[dict[str, Any]], dict[str, Any] | None], str | R
 
 
 class OpenAIServer:
-    """The server, running inside the `with`. `peak` is how many requests were open at once at most."""
+    """The server, running inside the `with`. `peak` is how many requests were open at once at most.
+
+    `abandoned` is set once a client has left a request that waits.
+    """
 
     def __init__(self, reply: Answering, models: tuple[str, ...] = ("tiny",)) -> None:
         self.reply, self.models = reply, models
         self.requests: list[Request] = []
         self.open = self.peak = 0
+        self.abandoned = threading.Event()
         self._lock = threading.Lock()
         self._waits: list[threading.Event] = []
         self._http = _Http(("127.0.0.1", 0), _Handler)
@@ -81,7 +93,7 @@ class OpenAIServer:
         self._thread.join()
         self._http.server_close()
 
-    def answer(self, body: dict[str, Any], headers: dict[str, str]) -> Reply:
+    def answer(self, body: dict[str, Any], headers: dict[str, str], connection: socket.socket) -> Reply:
         """Record the request and do what `reply` says of it."""
         schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
         request = Request(body["model"], body["messages"], _images(body["messages"]), schema is not None, body, headers)
@@ -92,14 +104,24 @@ class OpenAIServer:
         try:
             said = self.reply(request.model, request.messages, schema)
             reply = said if isinstance(said, Reply) else Reply(said)
-            if reply.wait is not None:
-                with self._lock:
-                    self._waits.append(reply.wait)
-                reply.wait.wait(30)
+            if reply.delay_s or (reply.wait is not None and not reply.stall):
+                self.hold(reply, connection)
             return reply
         finally:
             with self._lock:
                 self.open -= 1
+
+    def hold(self, reply: Reply, connection: socket.socket) -> None:
+        """Wait as the reply says, for 30 seconds at most and not for a client that has left."""
+        waited = reply.wait or threading.Event()
+        with self._lock:
+            self._waits.append(waited)
+        until = time.monotonic() + (reply.delay_s or 30)
+        while not waited.is_set() and time.monotonic() < until:
+            readable, _, _ = select.select([connection], [], [], min(0.02, reply.delay_s or 0.02))
+            if readable and not connection.recv(1, socket.MSG_PEEK):
+                self.abandoned.set()
+                return
 
 
 class _Http(ThreadingHTTPServer):
@@ -132,23 +154,31 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path != "/v1/chat/completions":
             self._send(404, json.dumps(_error("no such path")))
             return
-        reply = self.server.owner.answer(body, {key.lower(): value for key, value in self.headers.items()})
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        reply = self.server.owner.answer(body, headers, self.connection)
         if reply.drop:
             self.close_connection = True
         elif reply.raw is not None:
-            self._send(reply.status, reply.raw)
+            self._send(reply.status, reply.raw, reply)
         elif reply.status != 200:
-            self._send(reply.status, json.dumps(_error(reply.text)))
+            self._send(reply.status, json.dumps(_error(reply.text)), reply)
         else:
-            self._send(200, json.dumps(_completion(body["model"], reply)))
+            self._send(200, json.dumps(_completion(body["model"], reply)), reply)
 
-    def _send(self, status: int, text: str) -> None:
+    def _send(self, status: int, text: str, reply: Reply | None = None) -> None:
         data = text.encode()
         self.send_response(status)
+        for name, value in (reply.headers if reply is not None else {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        half = len(data) // 2 if reply is not None and reply.stall else 0
+        if reply is not None and reply.stall:
+            self.wfile.write(data[:half])
+            self.wfile.flush()
+            self.server.owner.hold(reply, self.connection)
+        self.wfile.write(data[half:])
         self.wfile.flush()
 
 

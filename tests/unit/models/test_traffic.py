@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel
 
-from alarm_agents.models import Model, ScriptedChatModel, ScriptError, openai
+from alarm_agents.models import Model, ScriptedChatModel, ScriptError, heard, openai
+from alarm_agents.models.breaker import Breaker
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import ModelSettings
 from alarm_agents.types import Parse
@@ -28,6 +31,11 @@ class Other(BaseModel):
 
 GOOD = '{"label": "normal"}'
 QUESTION = [HumanMessage("What is it?")]
+
+
+def _until(condition: Callable[[], bool]) -> bool:
+    """Whether the condition comes true within five seconds; for a thread of its own."""
+    return any(condition() or threading.Event().wait(0.005) for _ in range(1_000))
 
 
 def model_at(base_url: str, **settings: Any) -> Model:
@@ -120,6 +128,70 @@ async def test_the_callers_own_time_limit_is_cancellation_not_failure() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await model.ask(QUESTION, Judgement)
+
+
+async def test_cancelled_work_stops_at_the_server_too() -> None:
+    with OpenAIServer(lambda *_: Reply(GOOD, wait=threading.Event())) as server:
+        model = model_at(server.base_url)
+        asked = asyncio.create_task(model.ask(QUESTION, Judgement))
+        assert await asyncio.to_thread(lambda: _until(lambda: server.open == 1))
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        assert await asyncio.to_thread(server.abandoned.wait, 5), "the request was not dropped"
+        server.reply = lambda *_: GOOD
+        assert (await model.ask(QUESTION, Judgement)).parse is Parse.PARSED, "the slot is free, the breaker closed"
+
+
+async def test_an_answer_that_stalls_half_way_is_a_time_out_and_dropped() -> None:
+    with OpenAIServer(lambda *_: Reply(GOOD, stall=True, wait=threading.Event())) as server:
+        answer = await model_at(server.base_url, retries=0, timeout_s=0.1).ask(QUESTION, Judgement)
+        assert (answer.parse, answer.note) == (Parse.FAILED, "timed out")
+        assert await asyncio.to_thread(server.abandoned.wait, 5)
+
+
+@pytest.mark.parametrize(
+    ("said", "least", "most"), [("0.3", 0.3, 0.31), ("9999", 30.0, 30.01), ("soon", 0.0, 0.01), ("-5", 0.0, 0.01)]
+)
+async def test_a_wait_that_the_server_asks_for_is_kept_up_to_a_bound(
+    said: str, least: float, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    replies = [Reply(status=429, headers={"Retry-After": said}), Reply(GOOD)]
+    with OpenAIServer(lambda *_: replies.pop(0)) as server:
+        answer = await model_at(server.base_url).ask(QUESTION, Judgement)
+    assert answer.parse is Parse.PARSED
+    (waited,) = slept
+    assert least <= waited <= most
+
+
+async def test_a_model_that_is_down_is_left_alone_and_found_back_by_one_call() -> None:
+    now = 0.0
+    healthy = threading.Event()
+    with OpenAIServer(lambda *_: GOOD if healthy.is_set() else Reply(status=503)) as server:
+        model = model_at(server.base_url, retries=0, max_concurrency=8)
+        model.breaker = Breaker(failures=3, period_s=10, clock=lambda: now)
+        with heard() as listening:
+            answers = [await model.ask(QUESTION, Judgement) for _ in range(6)]
+        assert [answer.parse for answer in answers] == [Parse.FAILED] * 6
+        assert answers[-1].note == "the model is down (HTTP 503 (the server failed)), tried again in 10 s"
+        assert len(server.requests) == 3, "the rest was answered at once"
+        assert (listening.usable, listening.down) == (set(), {"eye"})
+        now = 10.0
+        answers = await asyncio.gather(*(model.ask(QUESTION, Judgement) for _ in range(5)))
+        assert len(server.requests) == 4, "one call tried"
+        assert sum(answer.note.endswith("being tried again now") for answer in answers) == 4
+        now = 20.0
+        healthy.set()
+        answers = await asyncio.gather(*(model.ask(QUESTION, Judgement) for _ in range(5)))
+        assert [answer.parse for answer in answers].count(Parse.PARSED) == 1
+        answers = await asyncio.gather(*(model.ask(QUESTION, Judgement) for _ in range(5)))
+        assert {answer.parse for answer in answers} == {Parse.PARSED}
 
 
 async def test_programming_errors_propagate() -> None:
