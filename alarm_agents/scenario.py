@@ -289,6 +289,11 @@ class Scenario(Block):
         return any(member != EMBEDDED for member in self.agents.members)
 
     @property
+    def alerts_unknown(self) -> bool:
+        """Whether people are told of a window that nobody could judge."""
+        return self.when_models_fail != "detector-only"
+
+    @property
     def share_allowed(self) -> float | None:
         """The share of normal windows that may alarm for the promised `false_alarms_per_day`; None without one."""
         promised = self.promise.false_alarms_per_day
@@ -321,8 +326,7 @@ class Scenario(Block):
     @property
     def not_yet_kept(self) -> tuple[str, ...]:
         """Settings that are accepted and stored but that nothing acts on in this version, for people to be told."""
-        found = ["promise.max_missed"] if self.promise.max_missed is not None else []
-        return (*found, *(["when_models_fail: hold"] if self.when_models_fail == "hold" else []))
+        return ("promise.max_missed",) if self.promise.max_missed is not None else ()
 
 
 def library() -> dict[str, Path]:

@@ -66,8 +66,9 @@ class Parse(StrEnum):
 
 
 class CaseStatus(StrEnum):
-    """Where a case stands: waiting for a person, answered but not yet concluded, or done."""
+    """Where a case stands: waiting for a model, or for a person, answered but not yet concluded, or done."""
 
+    HELD = "held"
     PENDING = "pending"
     RESOLVED = "resolved"
     DONE = "done"

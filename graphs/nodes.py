@@ -11,11 +11,13 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
 from alarm_agents.agents.predicates import judge
-from alarm_agents.agents.reasoner import Question
+from alarm_agents.agents.reasoner import Question, Reasoner
+from alarm_agents.errors import ModelError
 from alarm_agents.graphs.casework import assemble
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
 from alarm_agents.memory.recall import seen
+from alarm_agents.models import heard
 from alarm_agents.observability import tracing
 from alarm_agents.observability.detection import check
 from alarm_agents.scenario import EMBEDDED
@@ -36,6 +38,12 @@ from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.monitor import assess
 
 Update = dict[str, Any]
+
+
+class ModelsDownError(ModelError):
+    """No model answers, and the window may wait until one does."""
+
+
 BLIND_SEVERITY = 3
 """Of a camera that sees nothing: whatever happens now goes unseen."""
 
@@ -70,10 +78,14 @@ async def perceive(state: PerceiveTask, runtime: Runtime[Context]) -> Update:
     """One perceiver sees the window (the gate sends one of these for each); all do where an edge leads here."""
     context, window, measurements = runtime.context, state["window"], state["measurements"]
     members = [state["member"]] if "member" in state else list(context.perceivers)
-    found = await asyncio.gather(
-        *(context.perceivers[m].perceive(window, measurements, context.media, context.scenario) for m in members)
-    )
-    return {"perceptions": {p.member: p.model_copy(update={"facts": _placed(p.facts, context)}) for p in found}}
+    with heard() as listening:
+        found = await asyncio.gather(
+            *(context.perceivers[m].perceive(window, measurements, context.media, context.scenario) for m in members)
+        )
+    return {
+        "perceptions": {p.member: p.model_copy(update={"facts": _placed(p.facts, context)}) for p in found},
+        "down": dict.fromkeys(sorted(listening.down), "perceive"),
+    }
 
 
 async def recall(state: MonitorState, runtime: Runtime[Context]) -> Update:
@@ -92,11 +104,22 @@ async def recall(state: MonitorState, runtime: Runtime[Context]) -> Update:
 
 
 async def reason(state: MonitorState, runtime: Runtime[Context]) -> Update:
-    """Every reasoner judges, each as often as the scenario says; the rules step in when all models fail."""
+    """Every reasoner judges, each as often as the scenario says; the rules step in when all models fail.
+
+    Raises `ModelsDownError` where nobody answers, a model may do so later, and the window may wait for it.
+    """
     context, question = runtime.context, _question(state, runtime.context)
     samples = context.scenario.agents.samples
-    answers = await asyncio.gather(*(r.reason(question, samples) for r in context.reasoners.values()))
+    unseen = not any(perception.parse.usable for perception in question.perceptions)
+    # A model that reads what nobody has seen would find nothing wrong with it.
+    asked = [reasoner for reasoner in context.reasoners.values() if reasoner.model is None or not unseen]
+    with heard() as listening:
+        answers = await asyncio.gather(*(reasoner.reason(question, samples) for reasoner in asked))
     verdicts = [verdict for answer in answers for verdict in answer]
+    verdicts += [_unseen(reasoner) for reasoner in context.reasoners.values() if reasoner not in asked]
+    down = {*listening.down, *(state.get("down", {}) if unseen else ())}
+    if down and state.get("may_hold") and not signals.usable(verdicts):
+        raise ModelsDownError(f"no model answers ({', '.join(sorted(down))})")
     if not signals.usable(verdicts) and context.scenario.when_models_fail == "detector-only":
         verdicts += _detector_only(verdicts, question)
     return {"verdicts": _keyed(verdicts)}
@@ -182,6 +205,13 @@ def _blind(facts: tuple[Fact, ...]) -> Update:
         "verdicts": _keyed([verdict]),
         "uncertainty": Uncertainty(score=1.0, decision=Decision.ACCEPT, reason=reason),
     }
+
+
+def _unseen(reasoner: Reasoner) -> Verdict:
+    """What stands for the verdict of a model that was not asked, as no perceiver saw anything."""
+    why = "no perceiver gave a usable answer, so there was nothing to judge by"
+    member = reasoner.member
+    return Verdict(member=member, model=member, label=Label.UNKNOWN, rationale=why, parse=Parse.FAILED)
 
 
 def _question(state: MonitorState, context: Context) -> Question:

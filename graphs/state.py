@@ -53,6 +53,10 @@ class MonitorState(TypedDict, total=False):
     """The perceivers that are sent the window."""
     closed: bool
     """Whether the gate held the window to be clearly normal."""
+    may_hold: bool
+    """Whether the window may wait for a model where none answers."""
+    down: Annotated[dict[str, str], merged]
+    """The perceivers' models that did not answer but may later, and the node that asked."""
     perceptions: Annotated[dict[str, Perception], merged]
     rules: tuple[RuleRef, ...]
     revision: int

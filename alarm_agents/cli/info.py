@@ -21,7 +21,7 @@ from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.tooling import run_tool
 from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.tools.registry import available, load_tools
-from alarm_agents.types import Label
+from alarm_agents.types import CaseStatus, Label
 from alarm_agents.uncertainty.gate import labels_needed
 from alarm_agents.workspace import Workspace
 
@@ -110,6 +110,7 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
         "gate": _gate(workspace, found),
         "references": dict(references.details),
         "extras": {extra: _installed(package) for extra, package in EXTRAS.items()},
+        "waiting_for_a_model": workspace.cases.count(found.name, status=CaseStatus.HELD),
         "not_yet_kept": list(found.not_yet_kept),
     }
     if json_:

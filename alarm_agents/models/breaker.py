@@ -40,6 +40,11 @@ class Breaker:
         """Whether the model counts as down; a call may still be the one that finds it back."""
         return self._failed >= self.failures
 
+    @property
+    def left_s(self) -> float:
+        """Seconds until the model may be asked again; 0 where it may be now."""
+        return max(0.0, self._until - self._clock()) if self.open else 0.0
+
     @contextmanager
     def call(self) -> Iterator[None]:
         """One call, in the block; raises `ModelDownError` instead where the model is not to be asked now."""
@@ -61,9 +66,8 @@ class Breaker:
             self._trying = self._trying and not trying
 
     def _refuse(self) -> None:
-        left = self._until - self._clock()
-        if left > 0:
-            raise ModelDownError(f"the model is down ({self._why}), tried again in {math.ceil(left)} s")
+        if self.left_s > 0:
+            raise ModelDownError(f"the model is down ({self._why}), tried again in {math.ceil(self.left_s)} s")
         if self._trying:
             raise ModelDownError(f"the model is down ({self._why}), and being tried again now")
 

@@ -92,7 +92,7 @@ class Incidents:
         return extended
 
     def _extend(self, case: Case) -> tuple[Incident | None, bool]:
-        return extend(self._open(), case, alert_unknown=self._scenario.when_models_fail == "alert")
+        return extend(self._open(), case, alert_unknown=self._scenario.alerts_unknown)
 
     def _open(self) -> Incident | None:
         return self._as_stored(self.current.id) if self.current is not None else None

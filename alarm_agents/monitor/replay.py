@@ -71,7 +71,7 @@ def replay(
             labelled.append((_light(case), *_labels(found, book, case, run)))
             found.cases += 1
             progress(found.cases)
-        alert = workspace.runs.scenario_of(run)[0].when_models_fail == "alert"
+        alert = workspace.runs.scenario_of(run)[0].alerts_unknown
         before = list(_incidents([_as(case, label) for case, label, _ in labelled], alert))
         after = list(_incidents([_as(case, label) for case, _, label in labelled], alert))
         found.spared += _without_counterpart(before, after)

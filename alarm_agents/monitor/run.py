@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,6 +21,7 @@ from alarm_agents.errors import AlarmError, ConflictError, SourceError
 from alarm_agents.graphs.builder import MonitorGraph
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.load import builder_of
+from alarm_agents.graphs.nodes import ModelsDownError
 from alarm_agents.graphs.state import MonitorState
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.index import VectorIndex
@@ -29,6 +31,7 @@ from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import build_models
 from alarm_agents.monitor.checkpoints import open_checkpoints, thread, waits
 from alarm_agents.monitor.evidence import Evidence
+from alarm_agents.monitor.holding import FULL, Backlog, Holding
 from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.stage import Measured, Smoothing, Stage
 from alarm_agents.monitor.teach import induce, induction_context, open_media
@@ -74,6 +77,7 @@ class Monitor:
         rules = RuleMemory(workspace.engine, scenario.name, namespace)
         index = VectorIndex(workspace.memory, default_embedder())
         self.memory = Memory(rules, workspace.cases, index)
+        self._holding = Holding(workspace, scenario, namespace)
         self.finished_before = False
         """Whether the source that was watched last had been watched to its end before."""
         self._live: LiveSource | None = None
@@ -103,17 +107,18 @@ class Monitor:
         """Cases and closed incidents of the source, in order. Those told of before are marked as such.
 
         One counts as told when the next is asked for, so that none is lost when this process is killed. Raises
-        `SourceError` when the source cannot be read (to its end).
+        `SourceError` when the source cannot be read (to its end), `ModelError` when windows wait for a model then.
         """
         media = await asyncio.to_thread(open_media, path, self.scenario, base)
         source = media.source
         self._live = source if isinstance(source, LiveSource) else None
         references = self.workspace.runs.references(self.scenario.name, self.namespace, self._references)
+        kept_as = source.name if source.live else str((base / path).absolute())  # an address holds secrets
         run = self.workspace.runs.start(
             self.scenario,
             namespace=self.namespace,
             source=source.slug,
-            path=source.name if source.live else str((base / path).absolute()),  # an address holds secrets
+            path=kept_as,
             fingerprint=await asyncio.to_thread(lambda: source.fingerprint),
             references=references.key,
             revision=self.memory.rules.revision(media.identity),
@@ -127,26 +132,46 @@ class Monitor:
         budget = Budget(self.scenario.share_allowed, delay=AT_ONCE - 1)
         evidence = Evidence(self.workspace.folder, media) if self._ask_people else None
         incidents = Incidents(self.scenario, self.workspace, run.id, evidence)
+        late = Incidents(self.scenario, self.workspace, run.id, evidence)
+        backlog = Backlog(self._holding, late, context, partial(self._case, context), at_once=AT_ONCE)
+        await self._holding.leave_behind(run.id, kept_as, live=source.live)
         error: SourceError | None = None
         try:
             async with aclosing(self._judged(context, media, references, budget, progress)) as judged:
                 async for case, known in judged:
-                    over = await incidents.add(case)
-                    budget.take(incidents.opened_by(case), confirmed=case.label is Label.ANOMALOUS and case.answered)
-                    yield Watched(case, known and case.window.start <= run.told)
-                    if case.window.start > run.told:
-                        self.workspace.runs.tell(run.id, case.window.start)
-                    async for ended in incidents.ended(over):
-                        yield ended
+                    if case.status is CaseStatus.HELD:  # it is told of when it has been judged
+                        budget.take(False, confirmed=False)
+                        backlog.add(case)
+                        continue
+                    async for watched in self._told(run, incidents, budget, case, known=known):
+                        yield watched
+                    if case.models and not known:  # a model answers, so a few that waited for one come with it
+                        async for watched in backlog.drain():
+                            yield watched
         except SourceError as raised:  # the stream ends here, and with it the incident
             error = raised
         finally:
             self.stop()
         async for ended in incidents.ended(incidents.current):
             yield ended
+        async for watched in backlog.finish():
+            yield watched
         if error is not None:
             raise error
+        backlog.check()
         self.workspace.runs.finish(run.id, self.memory.rules.revision(media.identity))
+
+    async def _told(
+        self, run: Run, incidents: Incidents, budget: Budget, case: Case, *, known: bool
+    ) -> AsyncGenerator[Watched, None]:
+        """The next case, in order, and the incident that ends before it."""
+        over = await incidents.add(case)
+        budget.take(incidents.opened_by(case), confirmed=case.label is Label.ANOMALOUS and case.answered)
+        yield Watched(case, known and case.window.start <= run.told)
+        if case.window.start > run.told:
+            self.workspace.runs.tell(run.id, case.window.start)
+        async for ended in incidents.ended(over):
+            yield ended
 
     async def resolve(self, case_id: str, resolution: Resolution) -> Case:
         """Write a person's answer to a deferred case and let its graph go on to the end.
@@ -319,7 +344,8 @@ class Monitor:
         """The case of one window: from the database where it is settled there, else by a graph run."""
         case_id = f"{context.source}-{context.run}-{round(window.start * 1000):09d}"
         known = self.workspace.cases.known(case_id)
-        if known is not None:
+        held = known is not None and known.status is CaseStatus.HELD
+        if known is not None and not held:
             if known.status is not CaseStatus.PENDING or await waits(self._graph, case_id):
                 if known.status is CaseStatus.DONE:  # it may have been cut off before its thread was deleted
                     await self._saver.adelete_thread(case_id)
@@ -335,17 +361,29 @@ class Monitor:
                 "lift": lift,
                 "trace": trace,
             }
-            async with self._saver.fresh(case_id):
-                # Of what comes back nothing is needed: the case is in the database.
-                await self._graph.ainvoke(
-                    state, thread(case_id), context=context, durability="exit", output_keys="case"
-                )
-            case = self.workspace.cases.get(case_id)
+            case = await self._run(state, context, held=held)
             tracing.set(label=case.label.value, decision=case.decision.value, quiet=case.quiet or None)
         tracing.forget(trace[0])
         if case.status is CaseStatus.DONE:
             await self._saver.adelete_thread(case_id)
         return case, False
+
+    async def _run(self, state: MonitorState, context: Context, *, held: bool) -> Case:
+        """The case after a graph run from the start; one that waits where no model answers and it may."""
+        state["may_hold"] = self.scenario.when_models_fail == "hold"
+        while True:
+            try:
+                async with self._saver.fresh(state["case"]):
+                    # Of what comes back nothing is needed: the case is in the database.
+                    await self._graph.ainvoke(
+                        state, thread(state["case"]), context=context, durability="exit", output_keys="case"
+                    )
+            except ModelsDownError as error:
+                if held or not self._holding.full():
+                    return self._holding.put(state, context, error)
+                state["may_hold"], state["notes"] = False, {"hold": FULL}
+            else:
+                return self.workspace.cases.get(state["case"])
 
     def _known(self, run: Run) -> Iterator[Watched]:
         for case in self.workspace.cases.find(namespace=self.namespace, run=run.id):

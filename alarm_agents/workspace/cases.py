@@ -88,12 +88,14 @@ class CaseStore:
             for row in rows:
                 yield _case(row), row.run
 
-    def count(self, scenario: str, *, namespace: str = "main") -> int:
-        """How many cases of the scenario are stored."""
+    def count(self, scenario: str, *, namespace: str = "main", status: CaseStatus | None = None) -> int:
+        """How many cases of the scenario are stored, of that status if one is given."""
         c = db.cases.c
+        query = select(func.count()).where(c.namespace == namespace, c.scenario == scenario)
+        if status is not None:
+            query = query.where(c.status == status.value)
         with self._engine.connect() as connection:
-            where = (c.namespace == namespace, c.scenario == scenario)
-            return connection.scalar(select(func.count()).where(*where)) or 0
+            return connection.scalar(query) or 0
 
     def of_run(self, run: str) -> Iterator[Case]:
         """The cases of a run, in order; a few at a time in memory."""
@@ -110,7 +112,8 @@ class CaseStore:
     def resolve(self, case_id: str, resolution: Resolution) -> Case:
         """Write a person's answer if and only if the case has none (compare-and-set).
 
-        Raises `ConflictError` when it has been answered, `NotFoundError` when there is no such case.
+        Raises `ConflictError` when it has been answered, or waits for a model that will judge it first;
+        `NotFoundError` when there is no such case.
         """
         with self._engine.begin() as connection:
             # An update of nothing takes the write lock before reading, so that of two answers exactly one wins.
@@ -122,6 +125,9 @@ class CaseStore:
             if case.resolution is not None:
                 said = f"the case was answered '{case.resolution.answer}' already"
                 raise ConflictError(said, where=case_id, remedy="see `alarm review list`")
+            if case.status is CaseStatus.HELD:
+                said = "the case waits for a model, and nobody has judged it yet"
+                raise ConflictError(said, where=case_id, remedy="start the model and watch the source again")
             case = case.model_copy(update={"status": CaseStatus.RESOLVED, "resolution": resolution})
             connection.execute(_REPLACE, _values(case, row.run))
         return case

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from alarm_agents.agents.base import load_prompt
+from alarm_agents.errors import ModelError
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.memory.rules import RuleMemory, written_by_person
 from alarm_agents.monitor.run import Monitor
@@ -156,7 +157,7 @@ async def test_one_reasoner_that_gives_no_answer_raises_uncertainty(how: str, so
 
 
 @pytest.mark.parametrize("how", NO_ANSWERS)
-async def test_where_nobody_answers_the_case_is_unknown_and_waits_for_a_person(
+async def test_where_nobody_answers_the_case_is_unknown_and_people_are_told(
     how: str, source: Path, tmp_path: Path
 ) -> None:
     mute = NO_ANSWERS[how]
@@ -164,13 +165,41 @@ async def test_where_nobody_answers_the_case_is_unknown_and_waits_for_a_person(
         tmp_path,
         team(mind=mute, lens=mute),
         agents={**TEAM, "reasoners": ["mind"]},
-        when_models_fail="hold",
+        when_models_fail="alert",
     )
     cases, incidents, _ = await watch(scenario, source, tmp_path / "ws")
     for case in cases:
         assert (case.label, case.score, case.severity) == (Label.UNKNOWN, None, 0)
         assert (case.status, case.uncertainty.score) == (CaseStatus.PENDING, 1.0)
-    assert incidents == []
+    assert [incident.cases for incident in incidents] == [tuple(case.id for case in cases)]
+
+
+@pytest.mark.parametrize("how", NO_ANSWERS)
+async def test_only_a_model_that_may_answer_later_is_waited_for(how: str, source: Path, tmp_path: Path) -> None:
+    mute = NO_ANSWERS[how]
+    scenario = write_scenario(
+        tmp_path,
+        team(mind=mute, lens=mute),
+        agents={**TEAM, "reasoners": ["mind"]},
+        when_models_fail="hold",
+    )
+    if how in ("is silent", "times out"):
+        with pytest.raises(ModelError, match=f"{WINDOWS} windows wait for a model"):
+            await watch(scenario, source, tmp_path / "ws")
+    else:
+        cases, _, _ = await watch(scenario, source, tmp_path / "ws")
+        assert {(case.label, case.status) for case in cases} == {(Label.UNKNOWN, CaseStatus.PENDING)}
+
+
+async def test_a_reasoner_is_not_asked_about_what_nobody_has_seen(source: Path, tmp_path: Path) -> None:
+    """It would find nothing wrong with an empty description, and the window would be normal in silence."""
+    scripts = {"eye": NO_ANSWERS["is silent"], "lens": NO_ANSWERS["refuses"], "mind": always(judged(0.01))}
+    agents = {"perceivers": ["eye", "lens"], "reasoners": ["mind"]}
+    scenario = write_scenario(tmp_path, scripts, agents=agents, when_models_fail="alert", graph={"max_reflections": 0})
+    cases, _, _ = await watch(scenario, source, tmp_path / "ws")
+    for case in cases:
+        assert (case.label, case.models) == (Label.UNKNOWN, ())
+        assert "nothing to judge by" in case.explanation
 
 
 async def test_a_reflector_without_an_answer_leaves_the_first_verdict_and_a_person(
