@@ -1,0 +1,117 @@
+"""A monitor at the mercy of a misbehaving server: what became of each window. Shared by a test and a benchmark."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from alarm_agents.graphs.load import load_monitor
+from alarm_agents.models.breaker import Breaker
+from alarm_agents.monitor.run import Monitor
+from alarm_agents.types import Case, CaseStatus, Label
+from alarm_agents.workspace import Workspace
+from support.chaos_server import Chaos
+from support.openai_server import OpenAIServer
+
+FRAMES, FPS = 4, 8
+EVERY = 40
+"""Each so many-th window shows something wrong."""
+
+
+@dataclass
+class Outcome:
+    """What a run came to; `lost`, `doubled` and `silent_normals` name windows, and none may be there."""
+
+    windows: int
+    period_s: float
+    lost: list[int] = field(default_factory=list)
+    doubled: list[int] = field(default_factory=list)
+    silent_normals: list[int] = field(default_factory=list)
+    """Held to be normal without a usable answer that says so, or although something is wrong in them."""
+    labels: Counter[str] = field(default_factory=Counter)
+    deferred: int = 0
+    held: int = 0
+    """Windows that waited for a model for some time."""
+    served: Counter[str] = field(default_factory=Counter)
+    recovered_s: float = 0.0
+    """From the server's recovery to the first answer that it was asked for."""
+    seconds: float = 0.0
+
+
+async def run(
+    folder: Path, windows: int = 2_000, *, seed: int = 0, share: float = 0.3, period_s: float = 1.0
+) -> Outcome:
+    """Watch `windows` windows of captions: chaos first, then nothing but failures for two periods, then health."""
+    chaos = Chaos(seed, share, frozenset(range(EVERY // 2, windows, EVERY)))
+    with OpenAIServer(chaos) as server:
+        scenario, source = _write(folder, server.base_url, windows)
+        outcome, workspace = Outcome(windows, period_s), Workspace(folder / "ws")
+        started = time.monotonic()
+        told = await _watch(scenario, source, workspace, chaos, outcome)
+    outcome.seconds = time.monotonic() - started
+    outcome.served, outcome.recovered_s = chaos.done, chaos.answered_at - chaos.healthy_at
+    stored = workspace.cases.find()
+    here = Counter(_number(case) for case in stored if case.status is not CaseStatus.HELD)
+    outcome.lost = [number for number in range(windows) if not here[number] or not told[number]]
+    outcome.doubled = [number for number in range(windows) if here[number] > 1 or told[number] > 1]
+    outcome.silent_normals = [
+        number
+        for number, case in ((_number(case), case) for case in stored)
+        if case.label is Label.NORMAL and (number in chaos.wrong or "normal" not in chaos.usable.get(number, ()))
+    ]
+    outcome.labels = Counter(case.label.value for case in stored)
+    outcome.deferred = sum(case.deferred for case in stored)
+    return outcome
+
+
+async def _watch(scenario: Path, source: Path, workspace: Workspace, chaos: Chaos, outcome: Outcome) -> Counter[int]:
+    """How often each window was told of."""
+    found, builder = load_monitor(scenario)
+    told: Counter[int] = Counter()
+    fails_at = heals_at = 0.0
+    async with Monitor(workspace, found, builder) as monitor:
+        for model in monitor.models.values():
+            model.breaker, model.backoff_s = Breaker(period_s=outcome.period_s), 0.01
+
+        def progress(_: object) -> None:
+            nonlocal fails_at, heals_at
+            now, passed = time.monotonic(), next(counted)
+            if passed == outcome.windows * 2 // 5:
+                chaos.down()
+                fails_at, heals_at = now, now + 2 * outcome.period_s
+            if heals_at and now >= heals_at:
+                outcome.held = workspace.cases.count(found.name, status=CaseStatus.HELD)
+                chaos.heal()
+                heals_at = 0.0
+
+        counted = iter(range(outcome.windows + 1))
+        async for watched in monitor.watch(str(source), progress=progress):
+            if isinstance(watched.record, Case):
+                told[_number(watched.record)] += 1
+    return told
+
+
+def _write(folder: Path, base_url: str, windows: int) -> tuple[Path, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "captions.csv"
+    rows = (f"{frame},window {frame // FRAMES} shows a man" for frame in range(FRAMES * windows))
+    source.write_text("frame,caption\n" + "\n".join(rows), encoding="utf-8")
+    model = {"backend": "openai", "base_url": base_url, "model": "tiny", "timeout_s": 0.5, "max_concurrency": 8}
+    blocks = {
+        "name": "chaos",
+        "source": {"kind": "captions", "fps": FPS, "frames": FRAMES},
+        "models": {"mind": model, "second": {**model, "model": "other"}},
+        "agents": {"reasoners": ["mind"], "reflector": "second"},
+        "when_models_fail": "hold",
+    }
+    scenario = folder / "chaos.yaml"
+    scenario.write_text(yaml.safe_dump(blocks), encoding="utf-8")
+    return scenario, source
+
+
+def _number(case: Case) -> int:
+    return round(case.window.start * FPS / FRAMES)
