@@ -16,6 +16,8 @@ from alarm_agents.scenario import Polygon, Scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.types import Box, Fact, Measurement, Parse, Perception, Window
 
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
 
 class SeenFact(BaseModel):
     """One observed thing, as a model writes it."""
@@ -42,22 +44,33 @@ class Perceiver(Agent):
     role = "perceiver"
 
     async def perceive(
-        self, window: Window, measurements: Sequence[Measurement], media: Media, scenario: Scenario
+        self,
+        window: Window,
+        measurements: Sequence[Measurement],
+        media: Media,
+        scenario: Scenario,
+        *,
+        questions: Sequence[str] = (),
+        region: Box | None = None,
     ) -> Perception:
-        """What is to be seen in the window. A source of recorded captions is perceived already."""
+        """What is to be seen in the window, or in a region of it, and what the questions are answered with.
+
+        A source of recorded captions is perceived already.
+        """
         with self.working() as span:
             if self.model is None or media.kind == "captions":
                 perception = self._from_experts(measurements, media.captions(window))
                 span.set_attribute("alarm.parse", perception.parse.value)
                 span.set_attribute("alarm.model", perception.model)
                 return perception
-            shown = show(window, measurements, media, self.model.settings.images)
+            shown = show(window, measurements, media, self.model.settings.images, region)
             answer = await self.ask(
                 Seen,
                 shown.blocks,
                 normal=scenario.normal or "(not described)",
                 zones=_zones(scenario.source.zones),
-                pictures=shown.said,
+                questions=_questions(questions),
+                pictures=shown.said if region is None else f"{shown.said} {_part(region)}",
                 hints=_hints(measurements) if scenario.agents.hints else "(not told)",
             )
             if answer.value is None:
@@ -71,7 +84,7 @@ class Perceiver(Agent):
             return Perception(
                 member=self.member,
                 model=self.member,
-                facts=tuple(self._fact(fact) for fact in answer.value.facts),
+                facts=tuple(self._fact(fact, region or WHOLE) for fact in answer.value.facts),
                 caption=answer.value.caption,
                 scores=_scores(measurements),
                 screen_text=tuple(answer.value.screen_text),
@@ -89,7 +102,7 @@ class Perceiver(Agent):
             parse=Parse.RECORDED if captions else Parse.EMBEDDED,
         )
 
-    def _fact(self, seen: SeenFact) -> Fact:
+    def _fact(self, seen: SeenFact, shown: Box) -> Fact:
         unit = f" {seen.unit}" if seen.unit else ""
         return Fact(
             subject=seen.subject,
@@ -98,17 +111,33 @@ class Perceiver(Agent):
             unit=seen.unit,
             text=f"{seen.subject}: {seen.attribute} {seen.value}{unit}",
             confidence=seen.confidence,
-            region=_box(seen.region),
+            region=_box(seen.region, shown),
             perceiver=self.member,
         )
 
 
-def _box(region: tuple[float, float, float, float] | None) -> Box | None:
-    """The region if it is one; a box that is inside out or off the picture is dropped, not mended."""
+def _box(region: tuple[float, float, float, float] | None, shown: Box) -> Box | None:
+    """The region, if it is one, in the whole picture of which the part `shown` was seen.
+
+    A box that is inside out or off the picture is dropped, not mended.
+    """
     if region is None:
         return None
     x0, y0, x1, y1 = region
-    return region if 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 else None
+    if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+        return None
+    left, top, width, height = shown[0], shown[1], shown[2] - shown[0], shown[3] - shown[1]
+    return (left + x0 * width, top + y0 * height, left + x1 * width, top + y1 * height)
+
+
+def _part(region: Box) -> str:
+    edges = ", ".join(f"{edge:.2f}" for edge in region)
+    return f"Only the region {edges} (x0, y0, x1, y1) of the whole picture is shown; give regions within what is shown."
+
+
+def _questions(questions: Sequence[str]) -> str:
+    """The questions as a list; models have written them, so they are delimited."""
+    return delimit("\n".join(f"- {question}" for question in questions), "questions") if questions else "(none)"
 
 
 def _scores(measurements: Sequence[Measurement]) -> dict[str, float]:

@@ -5,33 +5,43 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-import numpy as np
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from pydantic import BaseModel, Field, model_validator
 
-from alarm_agents.agents.base import Agent
+from alarm_agents.agents.base import Agent, messages
+from alarm_agents.agents.pictures import as_frames
 from alarm_agents.agents.predicates import judge
-from alarm_agents.agents.reasoner import Judged, Opinion, Question, question_values, to_verdict
-from alarm_agents.models import Answer, delimit, picture_block
-from alarm_agents.observability import tracing
-from alarm_agents.sources.picture import Picture
-from alarm_agents.tools.expert import LooksAgain
+from alarm_agents.agents.reasoner import Judged, Question, question_values, to_verdict
+from alarm_agents.agents.second_look import TOLD, measure_again, notable_region
+from alarm_agents.agents.toolwork import Allowance, ToolCall, offered, tools_text
+from alarm_agents.models import Answer, delimit
+from alarm_agents.scenario import ReflectionSettings
+from alarm_agents.tools.call import ToolResult
+from alarm_agents.tools.look import spread
 from alarm_agents.tools.registry import Toolbox
-from alarm_agents.tools.smoothing import causal
 from alarm_agents.tools.work import Work
-from alarm_agents.types import Box, Fact, Measurement, Perception, Verdict
-
-BEFORE = 0.5
-"""Seconds before the window that the second look takes in, so that its smoothing has settled at the start."""
-TOLD = 3
-"""Facts of a second look that are kept: the most notable ones."""
-WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+from alarm_agents.types import Fact, Label, Parse, Verdict
 
 
-class Reconsidered(Opinion):
-    """A reflector's answer: what it makes of the verdict, and the verdict as it stands now."""
+class Reconsidered(BaseModel):
+    """A reflector's answer: the tools that it wants first, or the verdict as it stands now."""
 
-    outcome: Literal["confirm", "revise", "cannot tell"]
+    outcome: Literal["look", "confirm", "revise", "cannot tell"] = "look"
+    calls: list[ToolCall] = Field(default=[], max_length=8)
+    p_anomaly: float | None = Field(None, ge=0, le=1)
+    severity: int = Field(0, ge=0, le=4)
+    rules: list[str] = Field(default=[], max_length=40)
+    rationale: str = Field("", max_length=2_000)
+
+    @model_validator(mode="after")
+    def _says_what_to_do(self) -> Self:
+        if self.outcome == "look" and not self.calls:
+            raise ValueError("an outcome is needed, or calls to look with")
+        if self.outcome in ("confirm", "revise") and self.p_anomaly is None:
+            raise ValueError("p_anomaly is needed with this outcome")
+        return self
 
 
 @dataclass(frozen=True)
@@ -43,107 +53,139 @@ class Reflection:
 
 
 class Reflector(Agent):
-    """Looks again at full resolution, all frames, the region where the most notable fact lies."""
+    """Looks again: a model with tools, until it is sure or its allowance is used up; the experts without a model."""
 
     role = "reflector"
 
     async def reflect(
-        self, question: Question, verdicts: Sequence[Verdict], work: Work, toolbox: Toolbox, round_: int
+        self,
+        question: Question,
+        verdicts: Sequence[Verdict],
+        work: Work,
+        toolbox: Toolbox,
+        round_: int,
+        *,
+        limits: ReflectionSettings | None = None,
     ) -> Reflection:
         """The verdict of the second look; `verdicts` are those that were not certain enough."""
-        region = _region(question.perceptions)
         with self.working(**{"alarm.round": round_}) as span:
             if self.model is None:
-                measurements, facts = await self._measure_again(question, work)
+                measurements, facts = await measure_again(question, work)
                 verdict = self._two_looks(question, measurements, facts, round_)
             else:
-                verdict, facts = await self._ask_again(question, verdicts, toolbox, region, round_)
+                allowance = Allowance(limits or ReflectionSettings())
+                verdict, facts = await self._within(question, verdicts, toolbox, round_, allowance)
+                span.set_attribute("alarm.turns", allowance.turns)
+                span.set_attribute("alarm.calls", allowance.calls)
             span.set_attribute("alarm.parse", verdict.parse.value)
             span.set_attribute("alarm.unknown_rules", len(verdict.unknown_rules))
             return Reflection(verdict, facts)
 
-    async def _measure_again(self, question: Question, work: Work) -> tuple[list[Measurement], tuple[Fact, ...]]:
-        """The measurements at full resolution of all frames, for the experts that can look again.
-
-        Each looks where its own most notable fact lies. Each frame's value is the mean of both looks: the second one
-        does not outvote the first.
-        """
-        measurements = list(question.measurements)
-        facts: tuple[Fact, ...] = ()
-        for place, first in enumerate(measurements):
-            expert: object = work.experts.get(first.expert)
-            if work.media.kind != "frames" or not isinstance(expert, LooksAgain):
-                continue
-            region = _region(question.perceptions, first.expert)
-            with tracing.span(first.expert, kind="tool", **{"gen_ai.tool.name": first.expert}):
-                pictures = await asyncio.to_thread(work.media.native, question.window, before=BEFORE)
-                again = await asyncio.to_thread(expert.look_again, pictures, region)
-            if not again.frames:  # a live source has let go of the pictures
-                continue
-            times, wanted = [picture.time for picture in pictures], question.window.times
-            frames = {}
-            for name, values in first.frames.items():
-                if name not in again.frames:
-                    frames[name] = values
-                    continue
-                second = np.interp(wanted, times, causal(again.frames[name], "frames"))
-                frames[name] = tuple(float(v) for v in (np.asarray(values) + second) / 2)
-            measurements[place] = first.model_copy(update={"frames": frames})
-            facts += tuple(
-                fact.model_copy(update={"perceiver": f"{fact.perceiver} again"}) for fact in again.facts[:TOLD]
-            )
-        return measurements, facts
-
-    def _two_looks(
-        self, question: Question, measurements: Sequence[Measurement], facts: tuple[Fact, ...], round_: int
-    ) -> Verdict:
+    def _two_looks(self, question: Question, measurements: Any, facts: tuple[Fact, ...], round_: int) -> Verdict:
         verdict = judge(
             self.member, question.rules, measurements, question.perceptions, round_=round_, lift=question.lift
         )
         said = "looked again at full resolution" if facts else "there is nothing more to look at"
         return verdict.model_copy(update={"rationale": f"{said}: {verdict.rationale}"})
 
-    async def _ask_again(
-        self, question: Question, verdicts: Sequence[Verdict], toolbox: Toolbox, region: Box, round_: int
+    async def _within(
+        self, question: Question, verdicts: Sequence[Verdict], toolbox: Toolbox, round_: int, allowance: Allowance
     ) -> tuple[Verdict, tuple[Fact, ...]]:
-        assert self.model is not None
-        limits = self.model.settings.images
-        closer: Sequence[Picture] = ()
-        if limits.max:  # a model that reads only words is sent none
-            closer = (await toolbox.try_run("zoom", {"region": region, "frames": limits.max})).pictures
-        measured = await toolbox.try_run("motion", {"region": region})
-        said = "\n".join(f"- {v.member}: {v.label.value}, p {v.p_anomaly}: {v.rationale}" for v in verdicts)
-        answer: Answer[Any] = await self.ask(
-            Reconsidered,
-            [picture_block(picture.image, limits.max_side) for picture in closer],
-            verdicts=delimit(said, "verdicts"),
-            measured=delimit(measured.text, "measured"),
-            region=", ".join(f"{edge:.2f}" for edge in region),
-            **question_values(question),
-        )
+        """The second look within its allowance; where that is used up first, the verdict is typed so."""
+        found: list[Fact] = []
+        answer: Answer[Reconsidered] | None = None
+        try:
+            async with asyncio.timeout(allowance.limits.seconds) as clock:
+                talk = await self._opening(question, verdicts, toolbox, allowance, found)
+                answer = await self._converse(talk, toolbox, allowance, found)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            allowance.ended = f"{allowance.limits.seconds:g} seconds"
+        if answer is None:
+            why = f"cannot tell: the second look used up its {allowance.ended} without coming to an end"
+            return self._cannot_tell(why, round_), tuple(found)
         judged = replace(answer, value=answer.value and _as_judged(answer.value))
-        return to_verdict(self.member, self.member, judged, question.rules, round_=round_), measured.facts
+        return to_verdict(self.member, self.member, judged, question.rules, round_=round_), tuple(found)
+
+    async def _opening(
+        self,
+        question: Question,
+        verdicts: Sequence[Verdict],
+        toolbox: Toolbox,
+        allowance: Allowance,
+        found: list[Fact],
+    ) -> list[BaseMessage]:
+        """The first message: the case so far, and the region of its most notable fact, measured and shown again."""
+        assert self.model is not None
+        region, images = notable_region(question.perceptions), self.model.settings.images
+        closer = ToolResult("")
+        if images.max and "zoom" in toolbox.names:  # a model that reads only words is sent none
+            closer = await toolbox.try_run("zoom", {"region": region, "frames": images.max})
+        measured = ToolResult("not measured again")
+        if "motion" in toolbox.names:
+            measured = await toolbox.try_run("motion", {"region": region})
+        found += measured.facts[:TOLD]
+        said = "\n".join(f"- {v.member}: {v.label.value}, p {v.p_anomaly}: {v.rationale}" for v in verdicts)
+        values = {
+            "tools": tools_text(toolbox),
+            "allowance": allowance.said(),
+            "verdicts": delimit(said, "verdicts"),
+            "measured": delimit(measured.text, "measured"),
+            "region": ", ".join(f"{edge:.2f}" for edge in region),
+            **question_values(question),
+        }
+        shown = as_frames(closer.pictures, images) if closer.pictures else None
+        return messages(self.prompt, shown.blocks if shown else (), values)
+
+    async def _converse(
+        self, talk: list[BaseMessage], toolbox: Toolbox, allowance: Allowance, found: list[Fact]
+    ) -> Answer[Reconsidered] | None:
+        """The answer that ends the conversation; None where the allowance ended it, which says so."""
+        assert self.model is not None
+        while True:
+            answer = await self.model.ask(talk, Reconsidered, offered(toolbox))
+            allowance.took(answer)
+            if answer.value is None or answer.value.outcome != "look":
+                return answer
+            if allowance.ended:
+                return None
+            calls = answer.value.calls[: allowance.calls_left]
+            results = [await toolbox.try_run(call.tool, call.arguments) for call in calls]
+            allowance.calls += len(calls)
+            found += [fact for result in results for fact in result.facts[:TOLD]]
+            talk.append(AIMessage(answer.value.model_dump_json(include={"outcome", "calls"})))
+            talk.append(self._told(results, allowance))
+
+    def _told(self, results: Sequence[ToolResult], allowance: Allowance) -> HumanMessage:
+        """What the tools gave, as the next turn: their words delimited, their pictures as pictures."""
+        assert self.model is not None
+        images = self.model.settings.images
+        parts = [f"Call {i}:\n{delimit(result.text, 'tool')}" for i, result in enumerate(results, 1)]
+        pictures = spread([p for result in results for p in result.pictures], images.max) if images.max else []
+        shown = as_frames(pictures, images) if pictures else None
+        text = "\n".join([*parts, *([shown.said] if shown else []), allowance.said()])
+        return HumanMessage([{"type": "text", "text": text}, *map(dict, shown.blocks)] if shown else text)
+
+    def _cannot_tell(self, why: str, round_: int) -> Verdict:
+        return Verdict(
+            member=self.member,
+            model=self.member,
+            label=Label.UNKNOWN,
+            rationale=why,
+            parse=Parse.EXHAUSTED,
+            round=round_,
+        )
 
 
 def _as_judged(again: Reconsidered) -> Judged:
-    told = "anomalous" if again.p_anomaly >= 0.5 else "normal"
+    # Of one who cannot tell no probability is taken over, whatever stands here.
+    p = 0.5 if again.p_anomaly is None else again.p_anomaly
+    told = "anomalous" if p >= 0.5 else "normal"
     return Judged(
         label="cannot tell" if again.outcome == "cannot tell" else told,
-        p_anomaly=again.p_anomaly,
+        p_anomaly=p,
         severity=again.severity,
         rules=again.rules,
         rationale=f"{again.outcome}: {again.rationale}",
     )
-
-
-def _region(perceptions: Sequence[Perception], expert: str | None = None) -> Box:
-    """Where to look: the region of the most notable fact (of that expert) with room around it, or the whole picture."""
-    facts = [fact for p in perceptions if p.parse.usable for fact in p.facts if fact.region is not None]
-    numbers = [fact for fact in facts if isinstance(fact.value, float) or fact.confidence is not None]
-    numbers = [fact for fact in numbers if expert is None or fact.measure.startswith(f"{expert}.")]
-    best = max(numbers, key=lambda f: f.value if isinstance(f.value, float) else f.confidence or 0.0, default=None)
-    if best is None or best.region is None:
-        return WHOLE
-    x0, y0, x1, y1 = best.region
-    dx, dy = x1 - x0, y1 - y0  # what moves is elsewhere a few frames later
-    return (max(0.0, x0 - dx), max(0.0, y0 - dy), min(1.0, x1 + dx), min(1.0, y1 + dy))

@@ -14,10 +14,12 @@ from string import Template
 from alarm_agents.errors import ScenarioError
 
 PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
-    "perceiver": ("normal", "zones", "pictures", "hints"),
+    "perceiver": ("normal", "zones", "questions", "pictures", "hints"),
     "inducer": ("normal", "seen"),
     "reasoner": ("normal", "rules", "similar", "window", "seen", "pictures"),
-    "reflector": ("normal", "rules", "similar", "window", "seen", "verdicts", "region", "measured"),
+    "reflector": (
+        *("normal", "rules", "tools", "similar", "window", "seen", "verdicts", "region", "measured", "allowance"),
+    ),
 }
 """What the prompt of each agent may speak of; the agents in `alarm_agents.agents` fill it in."""
 

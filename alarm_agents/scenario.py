@@ -113,6 +113,8 @@ class ModelSettings(Block):
     max_tokens: int = Field(512, ge=1)
     images: ImageSettings = ImageSettings()
     logprobs: bool = False
+    tool_calls: bool = False
+    """Offer the reflector's tools natively; otherwise its JSON answer asks for them, which any model can."""
     extra: dict[str, Any] = {}
 
     @model_validator(mode="after")
@@ -166,11 +168,24 @@ class EdgeSettings(Block):
     when: str | None = None
 
 
+class ReflectionSettings(Block):
+    """What one second look by a model may use up; after that it counts as one that cannot tell."""
+
+    rounds: int = Field(4, ge=1, le=50)
+    """Turns of the model; in the last one it must end."""
+    calls: int = Field(6, ge=0, le=100)
+    """Calls of tools."""
+    tokens: int = Field(40_000, ge=1)
+    """Tokens of all turns together, where the server counts them."""
+    seconds: float = Field(120.0, gt=0)
+
+
 class GraphSettings(Block):
     """What a scenario changes in the default topology."""
 
     gate: GateSettings | None = None
     max_reflections: int = Field(1, ge=0, le=10)
+    reflection: ReflectionSettings = ReflectionSettings()
     nodes: dict[str, str] = {}
     edges: tuple[EdgeSettings, ...] = ()
 

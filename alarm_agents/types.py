@@ -40,7 +40,7 @@ class Decision(StrEnum):
 
 
 class Parse(StrEnum):
-    """How an agent's answer was obtained. The last four are not answers: they raise uncertainty."""
+    """How an agent's answer was obtained. The last five are not answers: they raise uncertainty."""
 
     EMBEDDED = "embedded"
     """By experts, without a model."""
@@ -56,13 +56,15 @@ class Parse(StrEnum):
     """The model declined to answer."""
     FAILED = "failed"
     """The model did not answer at all: down, timed out, out of retries."""
+    EXHAUSTED = "exhausted"
+    """It looked on and on, until what it may use up was used up."""
     BLIND = "blind"
     """Nobody was asked: the camera sees nothing that could be judged."""
 
     @property
     def usable(self) -> bool:
         """Whether there is an answer to go by."""
-        return self not in (Parse.UNPARSED, Parse.REFUSED, Parse.FAILED, Parse.BLIND)
+        return self not in (Parse.UNPARSED, Parse.REFUSED, Parse.FAILED, Parse.EXHAUSTED, Parse.BLIND)
 
 
 class CaseStatus(StrEnum):

@@ -12,6 +12,7 @@ from langgraph.types import interrupt
 
 from alarm_agents.agents.predicates import judge
 from alarm_agents.agents.reasoner import Question, Reasoner
+from alarm_agents.agents.toolwork import perceivers_tool
 from alarm_agents.errors import ModelError
 from alarm_agents.graphs.casework import assemble
 from alarm_agents.graphs.context import Context
@@ -23,6 +24,7 @@ from alarm_agents.observability.detection import check
 from alarm_agents.scenario import EMBEDDED
 from alarm_agents.sources.regions import zones_of
 from alarm_agents.tools.camera import NAME, blindness
+from alarm_agents.tools.registry import Entry
 from alarm_agents.types import (
     CaseStatus,
     Decision,
@@ -144,8 +146,11 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
 async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
     """The reflector looks again; its verdict, where it has one, stands in place of those before it."""
     context, number = runtime.context, state.get("round", 0) + 1
-    question, work = _question(state, context), context.work(state["window"])
-    found = await context.reflector.reflect(question, latest(state), work, context.tools, number)
+    question, work, limits = _question(state, context), context.work(state["window"]), context.scenario.graph.reflection
+    eyes = [perceiver for perceiver in context.perceivers.values() if perceiver.model is not None]
+    asking = perceivers_tool(eyes, question, context.media, context.scenario)
+    toolbox = context.tools.including(*[Entry(asking, "built in", limits.seconds)] if eyes else [])
+    found = await context.reflector.reflect(question, latest(state), work, toolbox, number, limits=limits)
     verdicts = [found.verdict]
     if context.reflector.model is None:
         # Experts see less than models do: their second look joins the models' verdicts and does not overrule them.

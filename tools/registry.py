@@ -50,6 +50,8 @@ class Entry:
 
     tool: BaseTool
     origin: str
+    time_limit: float | None = None
+    """Seconds that it may take, where that is not what all may."""
 
 
 class Toolbox:
@@ -73,6 +75,11 @@ class Toolbox:
         """The tools' names, in the order of the scenario (those of servers last)."""
         return tuple(self._entries)
 
+    def including(self, *entries: Entry) -> Toolbox:
+        """These tools and more; one of a name that is taken already is left out."""
+        more = [entry for entry in entries if entry.tool.name not in self._entries]
+        return Toolbox([*self._entries.values(), *more], time_limit=self._time_limit)
+
     def describe(self) -> list[ToolDescription]:
         """What each tool does and takes."""
         return [
@@ -92,7 +99,7 @@ class Toolbox:
                 raise ToolError(f"there is no tool '{name[:100]}'", where="tools", remedy=_nearest(name, self.names))
             tool = self._entries[name].tool
             check_arguments(tool, arguments)
-            result = await call(tool, arguments, self._time_limit)
+            result = await call(tool, arguments, self._entries[name].time_limit or self._time_limit)
             span.set_attribute("alarm.result_length", result.length)
             return result
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,8 @@ from alarm_agents.scenario import ModelSettings
 from alarm_agents.types import Parse
 
 T = TypeVar("T", bound=BaseModel)
+Tools = Sequence[Mapping[str, Any]]
+"""Tools in OpenAI's form."""
 
 _LONGEST_BACKOFF_S = 8.0
 _LONGEST_ASKED_S = 30.0
@@ -99,19 +102,23 @@ class Model:
         """The model behind the name, as it is shown and traced."""
         return self.settings.model or self.name
 
-    async def ask(self, messages: Sequence[BaseMessage], schema: type[T]) -> Answer[T]:
-        """The model's answer as a `schema`, with one repair turn if its first text does not follow it."""
-        answer = await self._answer(messages, schema)
+    async def ask(self, messages: Sequence[BaseMessage], schema: type[T], tools: Tools = ()) -> Answer[T]:
+        """The model's answer as a `schema`, with one repair turn if its first text does not follow it.
+
+        A model with `tool_calls` is offered the tools; a call that it makes so is read as the answer
+        `{"calls": [{"tool": ..., "arguments": ...}]}`.
+        """
+        answer = await self._answer(messages, schema, tools if self.settings.tool_calls else ())
         listening = _heard.get()
         if listening is not None and answer.parse.usable:
             listening.usable.add(self.name)
         return answer
 
-    async def _answer(self, messages: Sequence[BaseMessage], schema: type[T]) -> Answer[T]:
-        first, text = await self._turn(messages, schema, Parse.PARSED)
+    async def _answer(self, messages: Sequence[BaseMessage], schema: type[T], tools: Tools) -> Answer[T]:
+        first, text = await self._turn(messages, schema, Parse.PARSED, tools)
         if first.parse is not Parse.UNPARSED:
             return first
-        second, _ = await self._turn([*messages, *repair_turn(text, first.note, schema)], schema, Parse.REPAIRED)
+        second, _ = await self._turn([*messages, *repair_turn(text, first.note, schema)], schema, Parse.REPAIRED, ())
         if second.parse is Parse.FAILED:
             # It did answer, if not usably: what is typed is that, with the reason why nothing better came.
             return replace(first, note=f"{first.note}; the repair turn failed: {second.note}")
@@ -122,11 +129,13 @@ class Model:
             output_tokens=_total(first.output_tokens, second.output_tokens),
         )
 
-    async def _turn(self, messages: Sequence[BaseMessage], schema: type[T], good: Parse) -> tuple[Answer[T], str]:
+    async def _turn(
+        self, messages: Sequence[BaseMessage], schema: type[T], good: Parse, tools: Tools
+    ) -> tuple[Answer[T], str]:
         """One question in one span: the answer, and its text for a repair turn."""
         with tracing.span(self.label, "model", model_name=self.name, provider=self.settings.backend):
             try:
-                reply = await self._reply(messages, schema)
+                reply = await (self._retried(messages, tools=tools) if tools else self._reply(messages, schema))
             except self._faults as error:
                 tracing.set(parse=Parse.FAILED.value, **{"error.type": type(error).__name__})
                 listening = _heard.get()
@@ -177,7 +186,8 @@ class Model:
                     return await self.chat.ainvoke(list(messages), **options)
 
     def _read(self, reply: AIMessage, schema: type[T], good: Parse) -> Answer[T]:
-        outcome = parse_reply(str(reply.text), schema, refusal=_refusal(reply))
+        text = _called(reply) if reply.tool_calls else str(reply.text)
+        outcome = parse_reply(text, schema, refusal=_refusal(reply))
         usage = reply.usage_metadata
         parsed = isinstance(outcome, Parsed)
         logprobs = _logprobs(reply) if parsed else None
@@ -193,6 +203,12 @@ class Model:
             input_tokens=usage["input_tokens"] if usage else None,
             output_tokens=usage["output_tokens"] if usage else None,
         )
+
+
+def _called(reply: AIMessage) -> str:
+    """The native tool calls as the JSON answer that asks for them."""
+    calls = [{"tool": call["name"], "arguments": call["args"]} for call in reply.tool_calls]
+    return json.dumps({"calls": calls})
 
 
 def _refusal(reply: AIMessage) -> str | None:

@@ -1,0 +1,103 @@
+"""How the reflector's model works with tools: what it is told of them, what it may use up, and whom it can ask."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from langchain_core.tools import StructuredTool
+from pydantic import BaseModel, Field
+
+from alarm_agents.agents.base import seen_text
+from alarm_agents.agents.perceiver import Perceiver
+from alarm_agents.agents.reasoner import Question
+from alarm_agents.models import Answer, delimit
+from alarm_agents.scenario import ReflectionSettings, Scenario
+from alarm_agents.sources.media import Media
+from alarm_agents.tools.function import tool
+from alarm_agents.tools.look import Region
+from alarm_agents.tools.registry import Toolbox
+
+LONGEST = 8_000
+"""Characters that the tools' descriptions may take in a prompt."""
+
+
+class ToolCall(BaseModel):
+    """One call that a model asks for, in its JSON answer or natively."""
+
+    tool: str = Field(max_length=100)
+    arguments: dict[str, Any] = {}
+
+
+class Allowance:
+    """What one second look may use up: turns of the model, calls of tools, tokens (where the server counts them)."""
+
+    def __init__(self, limits: ReflectionSettings) -> None:
+        self.limits = limits
+        self.turns = self.calls = self.tokens = 0
+        self.ended = ""
+        """What was used up, in words; empty while the model may go on looking."""
+
+    @property
+    def calls_left(self) -> int:
+        """How many calls may still be made."""
+        return self.limits.calls - self.calls
+
+    def took(self, answer: Answer[Any]) -> None:
+        """Count one turn, and find out whether it was the last."""
+        self.turns += 1
+        self.tokens += (answer.input_tokens or 0) + (answer.output_tokens or 0)
+        if self.tokens > self.limits.tokens:
+            self.ended = f"{self.limits.tokens} tokens"
+        elif self.turns >= self.limits.rounds:
+            self.ended = f"{self.limits.rounds} turns"
+        elif self.calls_left < 1:
+            self.ended = f"{self.limits.calls} calls"
+
+    def said(self) -> str:
+        """What is left, as the model is told."""
+        turns = self.limits.rounds - self.turns
+        if turns < 2 or self.calls_left < 1:
+            return "This is your last turn: end now, without calls."
+        return f"You have {turns} turns left, the last one to end in, and {self.calls_left} calls."
+
+
+def tools_text(toolbox: Toolbox) -> str:
+    """The tools in words; their descriptions may come from a server, so they are delimited."""
+    lines = [
+        f"{tool.name}: {tool.description} Arguments: {json.dumps(tool.arguments.get('properties', {}))}"
+        for tool in toolbox.describe()
+    ]
+    return delimit("\n".join(lines), "tools", limit=LONGEST) if lines else "(none)"
+
+
+def offered(toolbox: Toolbox) -> list[dict[str, Any]]:
+    """The tools as models with native tool calls are offered them (OpenAI's form)."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": tool.name, "description": tool.description, "parameters": tool.arguments},
+        }
+        for tool in toolbox.describe()
+    ]
+
+
+def perceivers_tool(
+    perceivers: Sequence[Perceiver], case: Question, media: Media, scenario: Scenario
+) -> StructuredTool:
+    """The tool that asks the perceivers about the window again: one sharper question, about a region or all of it."""
+
+    async def ask_perceiver(
+        question: Annotated[str, Field(min_length=3, max_length=300, description="What to look for, in one question.")],
+        region: Region | None = None,
+    ) -> str:
+        """Let the perceivers look at the window's pictures again, to answer one sharper question about them."""
+        asked = (
+            perceiver.perceive(case.window, case.measurements, media, scenario, questions=(question,), region=region)
+            for perceiver in perceivers
+        )
+        return seen_text(await asyncio.gather(*asked))
+
+    return tool(ask_perceiver)
