@@ -33,7 +33,7 @@ Tools = Sequence[Mapping[str, Any]]
 _LONGEST_BACKOFF_S = 8.0
 _LONGEST_ASKED_S = 30.0
 """Of a wait that the server asks for by Retry-After: whatever it says, a window is not kept waiting longer."""
-_CONSTRAINING = ("openai", "transformers", "llamacpp")
+_CONSTRAINING = frozenset({"openai", "transformers", "llamacpp"})
 """Backends that take a `response_format`."""
 
 

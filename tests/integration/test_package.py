@@ -17,7 +17,10 @@ from support.wheel import ROOT, build_wheel
 
 FOLDERS = ("alarm_agents", "agents", "graphs", "memory", "observability", "tools")
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text())
-EXTRAS = ("torch", "transformers", "vllm", "xllamacpp", "sentence_transformers", "langchain_mcp_adapters", "mcp")
+EXTRAS = (
+    *("torch", "transformers", "llguidance", "accelerate", "vllm", "xllamacpp", "sentence_transformers"),
+    *("langchain_mcp_adapters", "langchain_ollama", "mcp"),
+)
 """Libraries that only extras bring (`vllm` never: it runs as a server of its own)."""
 LATE = ("chromadb", "sklearn", "scipy")
 """Libraries of the base install that take long to import and that most commands never use."""

@@ -33,8 +33,12 @@ People walk and stand. Nothing rides, runs, or is left behind. true false null s
 def idefics3(folder: Path, seed: int = 0, layers: int = 2) -> Path:
     """An Idefics3 of two layers: 64 x 64 pixels a picture, 16 tokens each, no splitting of pictures."""
     import torch
-    from transformers import Idefics3Config, Idefics3ForConditionalGeneration, Idefics3ImageProcessorPil
-    from transformers import Idefics3Processor
+    from transformers import (
+        Idefics3Config,
+        Idefics3ForConditionalGeneration,
+        Idefics3ImageProcessorPil,
+        Idefics3Processor,
+    )
 
     rows = [f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)]
     tokenizer = _tokenizer("<fake_token_around_image>", "<global-img>", *rows)

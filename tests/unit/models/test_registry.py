@@ -65,15 +65,45 @@ def test_what_cannot_be_built_is_named(settings: dict[str, Any], message: str) -
         build(**settings)
 
 
-@pytest.mark.parametrize("backend", ["transformers", "llamacpp"])
 @pytest.mark.parametrize("there", [False, True])
-def test_in_process_backends_say_what_to_do(backend: str, there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_llamacpp_says_what_to_do(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if there else None)
     with pytest.raises(ConfigurationError) as caught:
-        build(backend=backend, model="m")
+        build(backend="llamacpp", model="m")
     assert isinstance(caught.value, MissingExtraError) is not there
-    assert ("use backend: openai" if there else f"alarm-agents[{backend}]") in str(caught.value)
+    assert ("use backend: openai" if there else "alarm-agents[llamacpp]") in str(caught.value)
     assert str(caught.value).startswith("models.eye: ")
+
+
+def test_transformers_without_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"models\.eye: .*alarm-agents\[transformers\]"):
+        build(backend="transformers", model="m")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"extra": {"trust_remote_code": True}}, "extra.trust_remote_code: unknown key.*takes device, dtype"),
+        ({"extra": {"dtype": "int3"}}, "extra.dtype: Input should be 'auto', 'float32'"),
+        ({"model": "./not-there"}, "there is no folder not-there; relative paths start at the scenario's folder"),
+    ],
+)
+def test_what_transformers_cannot_use_is_named(
+    settings: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    with pytest.raises(ConfigurationError, match=f"models.eye: {message}"):
+        build(**{"backend": "transformers", "model": "m", **settings})
+
+
+def test_a_local_folder_wins_over_a_hub_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    (tmp_path / "org" / "eye").mkdir(parents=True)
+    names = {"here": "org/eye", "hub": "org/other"}
+    models = build_models({key: ModelSettings(backend="transformers", model=m) for key, m in names.items()}, tmp_path)
+    sources = {key: model.chat.source for key, model in models.items()}  # type: ignore[attr-defined]
+    assert sources == {"here": str(tmp_path / "org" / "eye"), "hub": "org/other"}
 
 
 @pytest.mark.parametrize(("shape", "size"), [((100, 200, 3), (25, 50)), ((20, 10), (20, 10)), ((1, 5000, 3), (1, 50))])
