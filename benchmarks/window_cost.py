@@ -6,9 +6,9 @@ The baseline is the experts alone on the same source, in the same run: decoding,
 graphs, checkpoints, traces or database. Each repeat runs baseline and watch in turn; the table gives the median, by
 the clock and in CPU seconds of the whole process (the steadier of the two where others use the machine). What is done
 once, opening a monitor, has a row of its own. What the experts do again in second looks counts as the graph's.
-Without SOURCE it renders the demo's clips. There is a table
-without references (motion and camera health alone) and, taught by the normal clip, one with all experts. Checkpoint bytes are those of windows that wait for a person (a second
-watch, in which every window is audited); those of concluded windows are deleted, which is checked here.
+Without SOURCE it renders the demo's clips. There is a table without references (motion and camera health alone) and,
+taught by the normal clip, one with all experts. Checkpoint bytes are those of windows that wait for a person (a
+second watch, in which every window is audited); those of concluded windows are deleted, which is checked here.
 """
 
 from __future__ import annotations

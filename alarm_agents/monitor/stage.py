@@ -99,9 +99,10 @@ class Stage:
                 if not overlap:
                     for expert in self._experts.values():
                         expert.begin()
-                measured = threads.map(lambda expert: expert.measure(frames, overlap), self._experts.values())
+                measured = {n: threads.submit(e.measure, frames, overlap) for n, e in self._experts.items()}
                 new = [frame.index for frame in frames[overlap:]]
-                for name, found in zip(self._experts, measured, strict=True):
+                for name, work in measured.items():
+                    found = work.result()
                     for measure, values in found.frames.items():
                         smoothed = smooth(name, measure, values, not overlap)
                         series[name].values.setdefault(measure, {}).update(zip(new, smoothed, strict=True))
