@@ -14,8 +14,10 @@ help:  ## say what there is
 demo: .venv/.installed  ## watch generated clips: learn normal, find what is not, say why
 	.venv/bin/alarm demo
 
+# A file's tests stay on one worker, so that what a file sets up (some render and watch whole clips) is set up once;
+# in order, so that the long files, which come first, are not what is waited for at the end.
 test: .venv/.installed  ## run all tests; those on real data are skipped without ../shared/data
-	.venv/bin/python -m pytest -n 2 --dist worksteal
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/.installed  ## run all benchmarks
 	for file in benchmarks/*.py; do .venv/bin/python "$$file"; done

@@ -1,26 +1,29 @@
 """What a window costs beyond its experts: time of graph and tracing, bytes of checkpoint and spans.
 
-    python benchmarks/window_cost.py [SOURCE] [--repeat N]
+    python benchmarks/window_cost.py [SOURCE [--normal CLIP]] [--repeat N]
 
 The baseline is the experts alone on the same source, in the same run: decoding, measuring and smoothing without
 graphs, checkpoints, traces or database. Each repeat runs baseline and watch in turn; the table gives the median, by
 the clock and in CPU seconds of the whole process (the steadier of the two where others use the machine). What is done
 once, opening a monitor, has a row of its own. What the experts do again in second looks counts as the graph's.
-Without SOURCE it renders the demo's clip. Checkpoint bytes are those of windows that wait for a person (a second
-watch, in which every window is audited); those of concluded windows are deleted, which is checked here.
+Without SOURCE it renders the demo's clips. There is a table without references (motion and camera health alone) and,
+taught by the normal clip, one with all experts. Checkpoint bytes are those of windows that wait for a person (a
+second watch, in which every window is audited); those of concluded windows are deleted, which is checked here.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -29,7 +32,7 @@ from alarm_agents.demo.clips import make_clips
 from alarm_agents.demo.worlds import WORLDS
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.monitor.stage import Stage
-from alarm_agents.monitor.teach import open_media
+from alarm_agents.monitor.teach import open_media, teach
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import PromiseSettings, Scenario, load_scenario
 from alarm_agents.tools.experts import taught_experts
@@ -58,11 +61,27 @@ class Time(NamedTuple):
         return Time(later.clock - self.clock, later.cpu - self.cpu)
 
 
-def baseline(source: Path, scenario: Scenario) -> tuple[Time, int, int]:
+def taught(folder: Path, scenario: Scenario, normal: Path | None) -> Workspace:
+    """A workspace in which the normal clip is learned, if there is one."""
+    workspace = Workspace(folder)
+    if normal is not None:
+        with tracing.start(workspace.traces):
+            asyncio.run(teach(workspace, scenario, {}, [str(normal)]))
+    workspace.close()
+    return workspace
+
+
+def copied(workspace: Workspace, folder: Path) -> Workspace:
+    """The workspace as it is before anything is watched, once more."""
+    shutil.copytree(workspace.folder, folder)
+    return Workspace(folder)
+
+
+def baseline(source: Path, scenario: Scenario, states: Mapping[str, Any]) -> tuple[Time, int, int]:
     """Time, windows and frames of the experts alone."""
     started = Time.now()
     media = open_media(str(source), scenario)
-    windows = [window for window, _ in Stage(media, scenario.source, taught_experts(media.kind, {}))]
+    windows = [window for window, _ in Stage(media, scenario.source, taught_experts(media.kind, states))]
     return started.until(Time.now()), len(windows), len({i for window in windows for i in window.frames})
 
 
@@ -101,23 +120,26 @@ CHECKPOINTS = ("checkpoints.checkpoint", "checkpoints.metadata", "writes.value")
 SPANS = tuple(f"spans.{name}" for name in "trace_id span_id parent_id name kind error case_id attributes".split())
 
 
-def measure(source: Path, folder: Path, repeat: int) -> Table:
-    """One table of it all."""
+def measure(source: Path, folder: Path, repeat: int, normal: Path | None = None) -> Table:
+    """One table of it all, taught by `normal` where it is given."""
     scenario = load_scenario("generic")
+    start = taught(folder / "start", scenario, normal)
+    states = start.runs.references(scenario.name, "main").states
+    start.close()
     audited = scenario.model_copy(update={"promise": PromiseSettings(audit_rate=1.0)})
     alone, opening, whole = [], [], []
     windows = frames = 0
     for turn in range(repeat):
-        passed, windows, frames = baseline(source, scenario)
+        passed, windows, frames = baseline(source, scenario, states)
         alone.append(passed)
-        workspace = Workspace(folder / f"watch-{turn}")
+        workspace = copied(start, folder / f"watch-{turn}")
         opened, passed, cases = watched(source, scenario, workspace)
         opening.append(opened)
         whole.append(passed)
         assert len(cases) == windows
         waiting = {case.id for case in cases if case.deferred}
         assert threads(workspace.checkpoints) == waiting, "checkpoints of concluded windows are gone"
-    pending = Workspace(folder / "pending")
+    pending = copied(start, folder / "pending")
     _, _, cases = watched(source, audited, pending)
     assert all(case.deferred for case in cases)
     sizes = {
@@ -125,7 +147,8 @@ def measure(source: Path, folder: Path, repeat: int) -> Table:
         "span bytes a window": stored(workspace.traces, *SPANS),
         "case record bytes a window": stored(workspace.folder / "alarm.db", "cases.record"),
     }
-    table = Table(title=f"{source.name}: {frames} frames in {windows} windows", title_justify="left")
+    experts = f"taught: {', '.join(states)}" if states else "without references"
+    table = Table(title=f"{source.name}: {frames} frames in {windows} windows, {experts}", title_justify="left")
     table.add_column("")
     for name in ("experts alone (baseline)", "watch", "difference"):
         table.add_column(name, justify="right")
@@ -151,13 +174,19 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", nargs="?", type=Path, help="a video or a folder of frames [default: the demo's clip]")
+    parser.add_argument("--normal", type=Path, help="normal footage to learn from, for a second table")
     parser.add_argument("--repeat", type=int, default=3)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = chosen.source or make_clips(folder / "clips", WORLDS["walkway"], 0).watched
-        # Wide enough for a log; a table that is cut off is no result.
-        Console(width=110, file=sys.stdout).print(measure(source, folder, chosen.repeat))
+        source, normal = chosen.source, chosen.normal
+        if source is None:
+            clips = make_clips(folder / "clips", WORLDS["walkway"], 0)
+            source, normal = clips.watched, clips.normal
+        console = Console(width=110, file=sys.stdout)  # wide enough for a log; a table that is cut off is no result
+        console.print(measure(source, folder / "untaught", chosen.repeat))
+        if normal is not None:
+            console.print(measure(source, folder / "taught", chosen.repeat, normal))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ OPERATIONS: dict[str, str] = {
 """`gen_ai.operation.name` for each kind of span that the GenAI conventions know; span names begin with it."""
 
 SCHEMA = 2
-_CHUNK = 512  # rows in a statement; SQLite takes 32,766 values
+_MOST_ROWS = 512  # in a statement, a power of two; SQLite takes 32,766 values
 KEEP_SPANS = 500_000
 """Spans kept on disk, some 40,000 windows in 150 MB; the oldest go first, or the file would grow for ever."""
 KEEP_QUIET = 3_600
@@ -250,9 +250,8 @@ class SpanStore:
             return
         # One statement for many rows: SQLite gives up the GIL at each, and beside a busy thread gets it back only
         # after milliseconds.
-        chunks = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
         with self._usable(), self._engine.begin() as connection:
-            for chunk in chunks:
+            for chunk in _chunks(rows):
                 connection.exec_driver_sql(_insert(len(chunk)), tuple(value for row in chunk for value in row))
             if quiet:
                 connection.execute(_quiet.insert(), quiet)
@@ -318,6 +317,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _chunks(rows: Sequence[tuple[object, ...]]) -> Iterator[Sequence[tuple[object, ...]]]:
+    """All rows in order, by powers of two: each number of rows is a statement, which SQLite keeps with its values."""
+    first = 0
+    while first < len(rows):
+        size = min(_MOST_ROWS, 1 << (len(rows) - first).bit_length() - 1)
+        yield rows[first : first + size]
+        first += size
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
 from alarm_agents.tools.likeness import Compares, Descriptors
-from alarm_agents.tools.scene import Ground, References, Thing, gray, lasting
+from alarm_agents.tools.scene import Ground, References, Thing, gray, lasting, share_of
 from alarm_agents.types import Fact
 
 LEAST = 0.5  # times usual; less is not worth telling apart, and small numbers would make the spread look large
@@ -35,7 +35,7 @@ class Geometry(Compares):
         """Learn the sizes and outlines of what stands out in the references, and how much usually does."""
         super().fit(references)
         if self._ground is not None:
-            shares = [self._ground.foreground(picture).mean() for run in references for picture in run]
+            shares = [share_of(self._ground.foreground(picture)) for run in references for picture in run]
             self._covered = float(np.median(shares))
 
     def begin(self) -> None:
@@ -56,7 +56,7 @@ class Geometry(Compares):
             self._before = now
             values = self._bank.unlike(_outlines(things))
             shapes.append(max(LEAST, float(values.max(initial=0.0))))
-            crowds.append(max(LEAST, float(self._ground.foreground(picture).mean()) / max(self._covered, EMPTY)))
+            crowds.append(max(LEAST, share_of(self._ground.foreground(picture)) / max(self._covered, EMPTY)))
             if len(values) and (oddest is None or values.max() > oddest[0]):
                 oddest = float(values.max()), things[int(values.argmax())], picture
         facts = () if oddest is None else (_shape_fact(*oddest),)

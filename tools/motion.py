@@ -11,10 +11,11 @@ It cannot see things on wheels that move at walking speed, and it takes a moving
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -34,11 +35,13 @@ from alarm_agents.tools.scene import (
     Scene,
     gray,
     seconds_between,
+    share_of,
     thinned,
 )
 from alarm_agents.types import Box, Fact
 
 Flow = NDArray[np.float32]
+T = TypeVar("T")
 
 SLIM = 0.5  # width of a window as a share of its height
 FILLED = 0.4  # share of a window that moving things must fill for its mean to count in full
@@ -110,23 +113,37 @@ class Windows:
         y = (np.arange(ROWS)[:, None] + 0.5) / ROWS * h
         x = (np.arange(columns)[None, :] + 0.5) / columns * w
         tall = np.maximum(height[:, None] * h, 2.0)
-        self.y0, self.y1 = (np.clip(np.rint(y + half * tall), 0, h).astype(int) for half in (-0.5, 0.5))
-        self.x0, self.x1 = (np.clip(np.rint(x + half * SLIM * tall), 0, w).astype(int) for half in (-0.5, 0.5))
+        y0, y1 = (np.clip(np.rint(y + half * tall), 0, h).astype(int) for half in (-0.5, 0.5))
+        x0, x1 = (np.clip(np.rint(x + half * SLIM * tall), 0, w).astype(int) for half in (-0.5, 0.5))
+        self.shape = h, w
         self.least = FILLED * SLIM * tall**2
-        sides = np.broadcast_arrays(self.x0 / w, self.y0 / h, self.x1 / w, self.y1 / h)
-        self.boxes: Floats = np.stack(sides, axis=-1)
+        # Corners as places in a flat integral image, and sides that lie together in memory: this is done every frame.
+        self._corners = [down * (w + 1) + across for down, across in ((y1, x1), (y0, x1), (y1, x0), (y0, x0))]
+        sides = np.broadcast_arrays(x0 / w, y0 / h, x1 / w, y1 / h)
+        self.sides: tuple[Floats, ...] = tuple(np.ascontiguousarray(side) for side in sides)
+        self.middle: Floats = np.stack([(sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2], axis=-1)
 
-    def sums(self, values: Flow) -> Floats:
+    def sums(self, values: Flow | NDArray[np.uint8]) -> Floats:
         """Sum values (h, w) over each window (ROWS, columns)."""
-        s, x0, x1, y0, y1 = np.asarray(cv2.integral(values), np.float64), self.x0, self.x1, self.y0, self.y1
-        total: Floats = s[y1, x1] - s[y0, x1] - s[y1, x0] + s[y0, x0]
-        return total
+        flat = np.asarray(cv2.integral(values)).ravel()
+        both, above, left, corner = (flat.take(corner) for corner in self._corners)
+        return np.asarray(both - above - left + corner, np.float64)
 
     def means(self, length: Flow, moving: Mask) -> tuple[Floats, Mask]:
         """Average length over each window's moving pixels, less where these do not fill it; and say where they do."""
-        weight = moving.astype(np.float32)
+        weight = moving.view(np.uint8)
         area = self.sums(weight)
         return self.sums(length * weight) / np.maximum(area, self.least), area >= self.least
+
+    def box(self, place: tuple[int, int]) -> Box:
+        """The window's box."""
+        x0, y0, x1, y1 = (float(side[place]) for side in self.sides)
+        return x0, y0, x1, y1
+
+    def apart(self, box: Box) -> Mask:
+        """Which windows (ROWS, columns) share nothing with the box."""
+        x0, y0, x1, y1 = self.sides
+        return np.asarray((x0 >= box[2]) | (x1 <= box[0]) | (y0 >= box[3]) | (y1 <= box[1]))
 
 
 class Motion:
@@ -138,8 +155,9 @@ class Motion:
         self._scene = scene or Scene()
         self._ground: Ground | None = None
         self._usual: Floats | None = None
-        self._quick = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._quick.setFinestScale(1)
+        self._windows: Windows | None = None
+        self._quick = _quick(), _quick()
+        self._threads = ThreadPoolExecutor(len(self._quick), "flow")
         self.begin()
 
     @property
@@ -157,7 +175,7 @@ class Motion:
 
         Without a single pair of frames only the ground is learned, and without a picture nothing.
         """
-        self._ground = self._usual = None
+        self._ground = self._usual = self._windows = None
         if not any(references):
             return
         self._ground = self._scene.learn(references)
@@ -166,11 +184,7 @@ class Motion:
         ]
         if not steps:
             return
-        rows = []
-        for step in steps:
-            means, filled, _ = self._means(self._length(step), step)
-            rows.append(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
-        self._usual = _usual(np.array(rows), self._ground.height)
+        self._usual = _usual(np.array(self._each(self._row_means, steps)), self._ground.height)
 
     def measure(self, pictures: Sequence[Picture], overlap: int) -> Measured:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
@@ -180,7 +194,7 @@ class Motion:
         `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
         takes the second's. A single frame alone measures nothing.
         """
-        seen = [self._see(self._length(step), step) for step in _steps(pictures)]
+        seen = self._each(lambda flow, step: self._see(_length(flow, step), step), list(_steps(pictures)))
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
         return self._measured(pictures, seen, overlap)
 
@@ -204,37 +218,50 @@ class Motion:
         """Take up a state that `state` gave."""
         self._ground = self._scene.restore(state) if state else None
         self._usual = np.array(state["usual"]) if "usual" in state else None
+        self._windows = None
 
     def _see(self, length: Flow, step: Step) -> Seen:
         """One frame's measures from the length (h, w) of its flow in pixels."""
-        means, _, boxes = self._means(length, step)
+        means, _ = self._means(length, step)
         odd = means if self._usual is None else means / self._usual[:, None]
-        peaks = _peaks(means, odd, boxes, step.time)
-        seen = Seen(float(means.max()), float(odd.max()), float((length > STILL).mean()), peaks=peaks)
+        peaks = _peaks(means, odd, self._windows_of(length.shape), step.time)
+        seen = Seen(float(means.max()), float(odd.max()), share_of(length > STILL), peaks=peaks)
         if self._ground is None:
             return seen
         mask = self._ground.foreground(step.picture)
-        standing = float((mask & (length <= STILL)).mean()) / max(float(mask.mean()), STANDING)
+        standing = share_of(mask & (length <= STILL)) / max(share_of(mask), STANDING)
         tall, wide = _size(self._ground, step, peaks)
         return replace(seen, still=min(1.0, max(MOVES, standing)), tall=tall, wide=wide)
 
-    def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask, Floats]:
-        """Speed of each window's moving foreground in heights/s, where there is enough of it, and the boxes."""
-        (h, w), moving = length.shape, length > STILL
+    def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask]:
+        """Speed of each window's moving foreground in heights/s, and where there is enough of it."""
+        moving = length > STILL
         if self._ground is not None:
             moving &= self._ground.foreground(step.picture)
-        windows = Windows(h, w, np.full(ROWS, PERSON) if self._ground is None else self._ground.height)
-        means, filled = windows.means(length, moving)
-        return means / (h * step.seconds), filled, windows.boxes
+        means, filled = self._windows_of(length.shape).means(length, moving)
+        return means / (len(length) * step.seconds), filled
 
-    def _length(self, step: Step) -> Flow:
-        """Length (h, w) of the flow in pixels, computed only for the rows in which something changes."""
-        length = np.zeros(step.after.shape, np.float32)
-        rows = np.flatnonzero((cv2.absdiff(step.before, step.after) > CHANGED).sum(axis=1) > 1)
-        if rows.size:
-            band = _span(rows[0], rows[-1] + 1, len(length))
-            length[band] = _flow(self._quick, step.before[band], step.after[band])
-        return length
+    def _windows_of(self, shape: tuple[int, ...]) -> Windows:
+        """The windows of pictures of that shape (h, w), which hardly ever changes."""
+        windows = self._windows
+        if windows is None or windows.shape != shape:
+            height = np.full(ROWS, PERSON) if self._ground is None else self._ground.height
+            windows = self._windows = Windows(shape[0], shape[1], height)
+        return windows
+
+    def _row_means(self, flow: cv2.DISOpticalFlow, step: Step) -> Floats:
+        """Mean speed (ROWS,) of the windows that something fills; NaN in rows without any."""
+        means, filled = self._means(_length(flow, step), step)
+        return np.asarray(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
+
+    def _each(self, work: Callable[[cv2.DISOpticalFlow, Step], T], steps: Sequence[Step]) -> list[T]:
+        """The work on each step, in order; done by two threads in turn, since flow takes most of a watch's time."""
+        turns = [(flow, steps[place :: len(self._quick)]) for place, flow in enumerate(self._quick)]
+        done = self._threads.map(lambda turn: [work(turn[0], step) for step in turn[1]], turns)
+        found: dict[int, T] = {}
+        for place, results in enumerate(done):
+            found.update(zip(range(place, len(steps), len(turns)), results, strict=True))
+        return [found[place] for place in range(len(steps))]
 
     def _follow(self, peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
         """Number the peaks by the object each belongs to: the nearest one seen lately, or a new one."""
@@ -312,14 +339,32 @@ def _steps(pictures: Sequence[Picture], tallest: int = WORKING) -> Iterator[Step
         yield Step(new, np.asarray(before, np.uint8), after, seconds_between(old, new))
 
 
+def _quick() -> cv2.DISOpticalFlow:
+    """Flow that a live stream can afford. It keeps buffers between calls, so each thread needs its own."""
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow.setFinestScale(1)
+    return flow
+
+
+def _length(flow: cv2.DISOpticalFlow, step: Step) -> Flow:
+    """Length (h, w) of the flow in pixels, computed only for the rows in which something changes."""
+    length = np.zeros(step.after.shape, np.float32)
+    changed = cv2.threshold(cv2.absdiff(step.before, step.after), CHANGED, 1, cv2.THRESH_BINARY)[1]
+    rows = np.flatnonzero(cv2.reduce(changed, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S) > 1)
+    if rows.size:
+        band = _span(rows[0], rows[-1] + 1, len(length))
+        length[band] = _flow(flow, step.before[band], step.after[band])
+    return length
+
+
 def _flow(flow: cv2.DISOpticalFlow, before: Gray, after: Gray) -> Flow:
     """Length (h, w) of the flow in pixels."""
     found = flow.calc(np.ascontiguousarray(before), np.ascontiguousarray(after), NOTHING)
-    return np.asarray(cv2.magnitude(found[..., 0], found[..., 1]), np.float32)
+    return np.asarray(cv2.magnitude(*cv2.split(found)), np.float32)
 
 
 def _finer(flow: cv2.DISOpticalFlow, step: Step, fine: Step, region: Box) -> Flow:
-    """As `Motion._length`, from more pixels and with more effort, and 0 outside the region."""
+    """As `_length`, from more pixels and with more effort, and 0 outside the region."""
     (h, w), (tall, wide) = step.after.shape, fine.after.shape
     x0, y0, x1, y1 = region
     crop = _span(y0 * tall, y1 * tall, tall), _span(x0 * wide, x1 * wide, wide)
@@ -366,17 +411,18 @@ def _usual(speeds: Floats, height: Floats) -> Floats:
     return np.asarray(np.maximum(gaussian_filter1d(usual, 2, mode="nearest") * height, SLOWEST))
 
 
-def _peaks(means: Floats, odd: Floats, boxes: Floats, time: float) -> tuple[Peak, ...]:
-    """Find the oddest things, oddest first: a thing's windows hang together. Boxes are (ROWS, columns, 4)."""
-    left, middle = odd.copy(), (boxes[..., :2] + boxes[..., 2:]) / 2
+def _peaks(means: Floats, odd: Floats, windows: Windows, time: float) -> tuple[Peak, ...]:
+    """Find the oddest things, oddest first: a thing's windows hang together."""
+    left = odd.copy()
     found: list[Peak] = []
     while len(found) < OBJECTS and left.max() > 0:
-        at = np.unravel_index(left.argmax(), left.shape)
-        _, parts = cv2.connectedComponents((left >= SAME * left[at]).astype(np.uint8))
+        row, column = np.unravel_index(left.argmax(), left.shape)
+        at = int(row), int(column)
+        _, parts = cv2.connectedComponents((left >= SAME * left[at]).view(np.uint8))
         own = parts == parts[at]
-        x0, y0 = np.minimum(boxes[at][:2], middle[own].min(axis=0)).tolist()
-        x1, y1 = np.maximum(boxes[at][2:], middle[own].max(axis=0)).tolist()
+        box, middles = windows.box(at), windows.middle[own]
+        x0, y0 = np.minimum(box[:2], middles.min(axis=0)).tolist()
+        x1, y1 = np.maximum(box[2:], middles.max(axis=0)).tolist()
         found.append(Peak(float(odd[at]), float(means[at]), (x0, y0, x1, y1), time))
-        apart = (boxes[..., 0] >= x1) | (boxes[..., 2] <= x0) | (boxes[..., 1] >= y1) | (boxes[..., 3] <= y0)
-        left[own | ~apart] = 0
+        left[own | ~windows.apart((x0, y0, x1, y1))] = 0
     return tuple(found)
