@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from alarm_agents.models import faults
-from alarm_agents.models.openai import response_format
 from alarm_agents.models.repair import repair_turn
+from alarm_agents.models.schemas import response_format
 from alarm_agents.models.structured import Parsed, Refused, parse_reply
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import ModelSettings
@@ -26,6 +26,8 @@ from alarm_agents.types import Parse
 T = TypeVar("T", bound=BaseModel)
 
 _LONGEST_BACKOFF_S = 8.0
+_CONSTRAINING = frozenset({"openai", "transformers", "llamacpp"})
+"""Backends that take a request's `response_format`."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Model:
 
     async def _reply(self, messages: Sequence[BaseMessage], schema: type[BaseModel]) -> AIMessage:
         """The reply to a request that constrains the answer to the schema, if the server takes such requests."""
-        if self.settings.backend != "openai" or schema in self._unconstrained:
+        if self.settings.backend not in _CONSTRAINING or schema in self._unconstrained:
             return await self._retried(messages)
         try:
             return await self._retried(messages, response_format=response_format(schema))

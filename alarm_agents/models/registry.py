@@ -9,12 +9,12 @@ from pathlib import Path
 from langchain_core.language_models import BaseChatModel
 
 from alarm_agents.errors import AlarmError, ConfigurationError, MissingExtraError
-from alarm_agents.models import foreign, openai
+from alarm_agents.models import foreign, llamacpp, openai
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
 from alarm_agents.scenario import ModelSettings
 
-_LIBRARIES = {"transformers": ("transformers", "torch"), "llamacpp": ("xllamacpp",)}
+_LIBRARIES = {"transformers": ("transformers", "torch")}
 
 
 def build_models(settings: Mapping[str, ModelSettings], base: Path) -> dict[str, Model]:
@@ -40,7 +40,9 @@ def _chat(settings: ModelSettings, base: Path) -> BaseChatModel:
             if settings.extra:
                 raise ConfigurationError("backend scripted takes no extra", remedy="put everything into the script")
             return ScriptedChatModel.from_file(base / (settings.script or ""))
-        case "transformers" | "llamacpp":
+        case "llamacpp":
+            return llamacpp.build(settings, base)
+        case "transformers":
             raise _in_process(settings.backend)
 
 
@@ -50,8 +52,7 @@ def _in_process(backend: str) -> ConfigurationError:
             f"backend {backend} (which this version cannot run in process yet: serve the model, use backend openai)"
         )
         return MissingExtraError(backend, purpose)
-    server = {"transformers": "vllm serve", "llamacpp": "llama-server"}[backend]
     return ConfigurationError(
         f"the in-process backend {backend} comes with a later version",
-        remedy=f"serve the model ({server}) and use backend: openai with its base_url meanwhile",
+        remedy="serve the model (vllm serve) and use backend: openai with its base_url meanwhile",
     )
