@@ -19,8 +19,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from alarm_agents.models import faults
 from alarm_agents.models.breaker import Breaker, ModelDownError
 from alarm_agents.models.labels import label_odds, words_of
-from alarm_agents.models.openai import response_format
 from alarm_agents.models.repair import repair_turn
+from alarm_agents.models.schemas import response_format
 from alarm_agents.models.structured import Parsed, Refused, parse_reply
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import ModelSettings

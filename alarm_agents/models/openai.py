@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import Any
 
+import httpx
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
-from pydantic import BaseModel, HttpUrl, SecretStr, TypeAdapter, ValidationError
+from pydantic import HttpUrl, PrivateAttr, SecretStr, TypeAdapter, ValidationError
 
 from alarm_agents.errors import ConfigurationError, ModelError
+from alarm_agents.models.connections import PerLoop
+from alarm_agents.models.seeds import Seeds
 from alarm_agents.scenario import ModelSettings
 
 _MALFORMED = "the server's answer is not a chat completion"
@@ -24,6 +26,13 @@ _TOP_LOGPROBS = 5
 class CompatibleChat(ChatOpenAI):
     """`ChatOpenAI` for servers that are not OpenAI's: their malformed answers are typed, cut-off ones are kept."""
 
+    _seeds: Seeds = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        """Start the samples' seeds from the settings'."""
+        super().model_post_init(context)
+        self._seeds = Seeds(self.seed)
+
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
@@ -32,6 +41,8 @@ class CompatibleChat(ChatOpenAI):
         if "response_format" in payload:
             constrained = {"response_format": payload.pop("response_format")}
             payload["extra_body"] = {**(payload.get("extra_body") or {}), **constrained}
+        if self.seed is not None:
+            payload["seed"] = self._seeds.of(json.dumps(payload, sort_keys=True, default=str).encode())
         return payload
 
     async def _agenerate(
@@ -77,16 +88,8 @@ def build(settings: ModelSettings) -> CompatibleChat:
         # max_tokens is the name that all servers know; the wrapper would send only the newer max_completion_tokens.
         extra_body={"max_tokens": settings.max_tokens, **settings.extra},
         use_responses_api=False,
-        # langchain-openai shares one connection pool between event loops, and a connection kept from a loop that has
-        # ended fails with "Event loop is closed". A fresh one costs under a millisecond.
-        default_headers={"Connection": "close"},
+        http_async_client=httpx.AsyncClient(transport=PerLoop(settings.max_concurrency)),
     )
-
-
-def response_format(schema: type[BaseModel]) -> dict[str, Any]:
-    """The request's `response_format` that asks the server to constrain the answer to the schema."""
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", schema.__name__)[:64]
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema.model_json_schema(), "strict": True}}
 
 
 def _api_key(settings: ModelSettings) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
 from langchain_core.language_models import BaseChatModel
 
-from alarm_agents.errors import AlarmError, ConfigurationError, MissingExtraError
-from alarm_agents.models import foreign, openai, transformers_chat
+from alarm_agents.errors import AlarmError, ConfigurationError
+from alarm_agents.models import foreign, llamacpp, openai, transformers_chat
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
 from alarm_agents.scenario import ModelSettings
-
-_LIBRARIES = {"llamacpp": ("xllamacpp",)}
 
 
 def build_models(settings: Mapping[str, ModelSettings], base: Path) -> dict[str, Model]:
@@ -43,16 +40,4 @@ def _chat(settings: ModelSettings, base: Path) -> BaseChatModel:
         case "transformers":
             return transformers_chat.build(settings, base)
         case "llamacpp":
-            raise _in_process(settings.backend)
-
-
-def _in_process(backend: str) -> ConfigurationError:
-    if any(importlib.util.find_spec(library) is None for library in _LIBRARIES[backend]):
-        purpose = (
-            f"backend {backend} (which this version cannot run in process yet: serve the model, use backend openai)"
-        )
-        return MissingExtraError(backend, purpose)
-    return ConfigurationError(
-        f"the in-process backend {backend} comes with a later version",
-        remedy="serve the model (llama-server) and use backend: openai with its base_url meanwhile",
-    )
+            return llamacpp.build(settings, base)

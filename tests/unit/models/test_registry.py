@@ -65,13 +65,12 @@ def test_what_cannot_be_built_is_named(settings: dict[str, Any], message: str) -
         build(**settings)
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_llamacpp_says_what_to_do(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if there else None)
-    with pytest.raises(ConfigurationError) as caught:
-        build(backend="llamacpp", model="m")
-    assert isinstance(caught.value, MissingExtraError) is not there
-    assert ("use backend: openai" if there else "alarm-agents[llamacpp]") in str(caught.value)
+@pytest.mark.parametrize("backend", ["transformers", "llamacpp"])
+def test_in_process_backends_name_the_extra_that_is_missing(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError) as caught:
+        build(backend=backend, model="m")
+    assert f"alarm-agents[{backend}]" in str(caught.value)
     assert str(caught.value).startswith("models.eye: ")
 
 

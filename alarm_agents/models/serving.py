@@ -1,0 +1,146 @@
+"""The command that serves a model of a scenario: vLLM, llama.cpp or Ollama, with the settings that its block implies."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from alarm_agents.errors import ConfigurationError
+from alarm_agents.scenario import ModelSettings
+
+_PORTS = {"vllm": 8000, "llama.cpp": 8080, "ollama": 11434}
+_PROMPT_TOKENS = 4096
+"""What an agent's prompt may come to without its pictures."""
+_PIXELS_A_TOKEN = 28 * 28
+"""As Qwen2-VL has it; others take fewer tokens or a fixed number."""
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the machine that shall serve has."""
+
+    gpu: bool
+    vllm_python: str
+    """The interpreter of vLLM's environment, used where there is no GPU."""
+    llama_server: bool
+
+    @classmethod
+    def here(cls, vllm_python: Path | None = None) -> Host:
+        """This machine; vLLM's environment is `.venv-vllm` in the working folder unless another is named."""
+        usual = Path(".venv-vllm/bin/python").absolute()
+        python = str(vllm_python or (usual if usual.is_file() else "python3"))
+        gpu = shutil.which("nvidia-smi") is not None
+        return cls(gpu, python, llama_server=shutil.which("llama-server") is not None)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How a model is served."""
+
+    server: str
+    """`vllm`, `llama.cpp` or `ollama`."""
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    then: tuple[str, ...] = ()
+    """What is to be run once, when the server listens."""
+
+    @property
+    def shell(self) -> str:
+        """The command as one line for a shell."""
+        return " ".join([*(f"{key}={shlex.quote(value)}" for key, value in self.env.items()), shlex.join(self.command)])
+
+
+def serving(settings: ModelSettings, folder: Path, host: Host, port: int | None, context: int | None) -> Serving:
+    """The command for one model block; paths in it start at `folder`, the scenario's.
+
+    `port` is that of `base_url` unless given, and `context`, the tokens of one question and its answer, what the
+    block's pictures and `max_tokens` ask for. Servers listen on the loopback interface alone. Raises
+    `ConfigurationError` for a model that no server serves.
+    """
+    server = _server(settings)
+    port = _port(settings, server) if port is None else port
+    context = context or _context(settings)
+    if server == "vllm":
+        return _vllm(settings, folder, host, port, context)
+    if server == "ollama":
+        return _ollama(settings, port, context)
+    return _llamacpp(settings, folder, host, port, context)
+
+
+def _server(settings: ModelSettings) -> str:
+    if settings.backend == "llamacpp" or settings.model.endswith(".gguf"):
+        return "llama.cpp"
+    if settings.model.endswith(":ChatOllama") or _given_port(settings) == _PORTS["ollama"]:
+        return "ollama"
+    if settings.backend in ("openai", "transformers"):
+        return "vllm"
+    raise ConfigurationError(f"backend {settings.backend} has no server", remedy="only local models are served")
+
+
+def _given_port(settings: ModelSettings) -> int | None:
+    return urlsplit(settings.base_url or str(settings.extra.get("base_url", ""))).port
+
+
+def _port(settings: ModelSettings, server: str) -> int:
+    return _given_port(settings) or _PORTS[server]
+
+
+def _context(settings: ModelSettings) -> int:
+    if settings.backend == "llamacpp" and "n_ctx" in settings.extra:
+        return int(settings.extra["n_ctx"])
+    pictures = settings.images.max * math.ceil(settings.images.max_side**2 / _PIXELS_A_TOKEN)
+    return math.ceil((_PROMPT_TOKENS + pictures + settings.max_tokens) / 1024) * 1024
+
+
+def _vllm(settings: ModelSettings, folder: Path, host: Host, port: int, context: int) -> Serving:
+    local = (folder / settings.model).is_dir()
+    model = str((folder / settings.model).resolve()) if local else settings.model
+    options = {
+        "--served-model-name": settings.model,
+        "--host": _LOOPBACK,
+        "--port": port,
+        "--max-model-len": context,
+        "--max-num-seqs": settings.max_concurrency,
+        "--limit-mm-per-prompt": json.dumps({"image": settings.images.max}),
+        # Without the second, weak models write white space until their tokens are spent.
+        "--structured-outputs-config": json.dumps({"backend": "xgrammar", "disable_any_whitespace": True}),
+    }
+    written = [str(part) for pair in options.items() for part in pair]
+    if host.gpu:
+        return Serving("vllm", ("vllm", "serve", model, *written))
+    # On CPU, `vllm serve` looks for a distribution of another name than the CPU wheel's; the module does not.
+    module = (host.vllm_python, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--enforce-eager")
+    env = {"VLLM_CPU_KVCACHE_SPACE": "1", **({"HF_HUB_OFFLINE": "1"} if local else {})}
+    return Serving("vllm", (*module, *written), env)
+
+
+def _llamacpp(settings: ModelSettings, folder: Path, host: Host, port: int, context: int) -> Serving:
+    model = str((folder / settings.model).resolve())
+    mmproj = ["--mmproj", str((folder / settings.mmproj).resolve())] if settings.mmproj else []
+    threads = str(settings.extra.get("n_threads", max(1, (os.cpu_count() or 2) // 2)))
+    named = [*mmproj, "--alias", settings.model, "--port", str(port)]
+    slots = settings.max_concurrency
+    if host.llama_server:  # which divides its context between the slots
+        sized = ["-np", str(slots), "-c", str(context * slots), "-t", threads, "--host", _LOOPBACK, "--jinja"]
+        return Serving("llama.cpp", ("llama-server", "-m", model, *named, *sized))
+    sized = ["--slots", str(slots), "--n-ctx", str(context), "--n-threads", threads]
+    return Serving("llama.cpp", (sys.executable, "-m", "alarm_agents.models.llamacpp_load", model, *named, *sized))
+
+
+def _ollama(settings: ModelSettings, port: int, context: int) -> Serving:
+    model = settings.model if settings.backend == "openai" else str(settings.extra.get("model", "MODEL"))
+    env = {
+        "OLLAMA_HOST": f"{_LOOPBACK}:{port}",
+        "OLLAMA_CONTEXT_LENGTH": str(context),
+        "OLLAMA_NUM_PARALLEL": str(settings.max_concurrency),
+    }
+    return Serving("ollama", ("ollama", "serve"), env, then=("ollama", "pull", model))
