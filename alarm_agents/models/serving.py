@@ -66,7 +66,7 @@ def serving(settings: ModelSettings, folder: Path, host: Host, port: int | None,
     block's pictures and `max_tokens` ask for. Servers listen on the loopback interface alone. Raises
     `ConfigurationError` for a model that no server serves.
     """
-    server = _server(settings)
+    server = _server(settings, folder)
     port = _port(settings, server) if port is None else port
     context = context or _context(settings)
     if server == "vllm":
@@ -76,7 +76,9 @@ def serving(settings: ModelSettings, folder: Path, host: Host, port: int | None,
     return _llamacpp(settings, folder, host, port, context)
 
 
-def _server(settings: ModelSettings) -> str:
+def _server(settings: ModelSettings, folder: Path) -> str:
+    if (folder / settings.model).is_dir():
+        return "vllm"
     if settings.backend == "llamacpp" or settings.model.endswith(".gguf"):
         return "llama.cpp"
     if settings.model.endswith(":ChatOllama") or _given_port(settings) == _PORTS["ollama"]:
@@ -132,8 +134,8 @@ def _llamacpp(settings: ModelSettings, folder: Path, host: Host, port: int, cont
     if host.llama_server:  # which divides its context between the slots
         sized = ["-np", str(slots), "-c", str(context * slots), "-t", threads, "--host", _LOOPBACK, "--jinja"]
         return Serving("llama.cpp", ("llama-server", "-m", model, *named, *sized))
-    sized = ["--slots", str(slots), "--n-ctx", str(context), "--n-threads", threads]
-    return Serving("llama.cpp", (sys.executable, "-m", "alarm_agents.models.llamacpp_load", model, *named, *sized))
+    ours = (sys.executable, "-m", "alarm_agents.models.llamacpp_server", model)
+    return Serving("llama.cpp", (*ours, *named, "--slots", str(slots), "--n-ctx", str(context), "--n-threads", threads))
 
 
 def _ollama(settings: ModelSettings, port: int, context: int) -> Serving:
