@@ -54,7 +54,7 @@ def test_a_call_that_fails_fails_alone() -> None:
     echo = Echo()
     held, one, bad, other = echo.ask("one", "bad", "other")
     assert echo.answers([held, one, other]) == ["held", "one", "other"]
-    with pytest.raises(ModelError, match="^the model failed with RuntimeError$"):
+    with pytest.raises(ModelError, match=r"^the model failed with RuntimeError$"):
         bad.result(5)
     assert echo.batches[1:] == [["one", "bad", "other"], ["one"], ["bad"], ["other"]]
 

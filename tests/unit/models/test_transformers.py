@@ -15,20 +15,17 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from pydantic import BaseModel, ConfigDict, Field
 
 from alarm_agents.models import Model, build_models, picture_block
+from alarm_agents.models.batches import Call
 from alarm_agents.models.openai import response_format
 from alarm_agents.scenario import ModelSettings
 from alarm_agents.types import Parse
+from support import tiny_models
 
 pytestmark = pytest.mark.models
-for needed in ("torch", "transformers", "accelerate", "llguidance"):
-    pytest.importorskip(needed, reason="the extra transformers is not installed (make test-models)")
-
-import torch
-import transformers
-
-from alarm_agents.models import transformers_answer
-from alarm_agents.models.batches import Call
-from support import tiny_models
+MISSING = "the extra transformers is not installed (make test-models)"
+torch = pytest.importorskip("torch", reason=MISSING)
+transformers = pytest.importorskip("transformers", reason=MISSING)
+transformers_answer = pytest.importorskip("alarm_agents.models.transformers_answer", reason=MISSING)
 
 
 class Judgement(BaseModel):
@@ -85,11 +82,11 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
         seen.threads.add(threading.current_thread())
         return answer(weights, calls)
 
-    def choosing(row: transformers_answer.Row, scores: torch.Tensor) -> int:
+    def choosing(row: Any, scores: Any) -> int:
         seen.tokens += 1
         if seen.tokens > 20:
             seen.writing.set()
-        return choose(row, scores)
+        return int(choose(row, scores))
 
     monkeypatch.setattr(transformers_answer, "answer", answering)
     monkeypatch.setattr(transformers_answer.Row, "choose", choosing)

@@ -92,7 +92,7 @@ def test_quoted_control_tokens_open_no_turn_and_stand_for_no_picture() -> None:
 
 
 def test_a_template_that_refuses_is_typed_without_its_words() -> None:
-    with pytest.raises(ModelError, match="^the model's chat template refuses the conversation$"):
+    with pytest.raises(ModelError, match=r"^the model's chat template refuses the conversation$"):
         render(request([HumanMessage("x")]), Processor(), sees=True, special=())
 
 
