@@ -22,7 +22,7 @@ demo: .venv/.installed  ## watch generated clips: learn normal, find what is not
 test: .venv/.installed  ## run all tests; those on real data are skipped without ../shared/data
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-models: $(MODELS)/.installed  ## run the tests on real models in process (2 GB to install, once)
+test-models: $(MODELS)/.installed  ## run the tests on real models in process (3 GB to install, once)
 	HF_HUB_OFFLINE=1 $(MODELS)/bin/python -m pytest -m models
 
 bench: .venv/.installed  ## run all benchmarks

@@ -269,7 +269,12 @@ async def test_weights_are_shared_by_models_with_the_same_options(
 
     loaded: list[str] = []
     load = transformers_load.load
-    monkeypatch.setattr(transformers_load, "load", lambda *given: loaded.append(given[0]) or load(*given))
+
+    def loading(name: str, options: Any) -> Any:
+        loaded.append(name)
+        return load(name, options)
+
+    monkeypatch.setattr(transformers_load, "load", loading)
     extra = {"attention": "eager"}
     models = [make("llava", extra=extra, seed=seed) for seed in (0, 1)] + [make("llava", extra={"dtype": "float32"})]
     await asyncio.gather(*[model.ask(question(), Judgement) for model in models])
