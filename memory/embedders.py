@@ -59,6 +59,8 @@ class SentenceTransformersEmbedder:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Embedder.embed`."""
+        if not texts:  # the library then gives no width
+            return self.embed(["-"])[:0]
         return np.asarray(self._model.encode(list(texts), normalize_embeddings=True), np.float32)
 
 

@@ -126,6 +126,10 @@ def build(settings: ModelSettings, base: Path) -> TransformersChat:
     """
     if any(importlib.util.find_spec(library) is None for library in _LIBRARIES):
         raise MissingExtraError("transformers", "backend transformers")
+    if settings.tool_calls:
+        raise ConfigurationError(
+            "backend transformers makes no tool calls", remedy="leave tool_calls out: tools are then asked for as JSON"
+        )
     try:
         options = Options.model_validate(settings.extra)
     except ValidationError as error:

@@ -73,19 +73,12 @@ class Weights:
 
     def encode(self, texts: Sequence[str], pictures: Sequence[Sequence[bytes]]) -> Any:
         """Tensors for `generate`, one row a text, padded on the left."""
+        said = {"text": list(texts), "return_tensors": "pt", "padding": True, "add_special_tokens": False}
         if not self.sees:
-            inputs = self.processor(list(texts), return_tensors="pt", padding=True, add_special_tokens=False)
-        else:
-            images = [[_decoded(data) for data in row] for row in pictures]
-            inputs = self.processor(
-                text=list(texts),
-                images=images if any(images) else None,
-                return_tensors="pt",
-                padding=True,
-                add_special_tokens=False,
-                images_kwargs=dict(self.picture_options),
-            )
-        return inputs.to(self.model.device, dtype=self.model.dtype)
+            return self.processor(**said).to(self.model.device)
+        images = [[_decoded(data) for data in row] for row in pictures]
+        options = {"images": images if any(images) else None, "images_kwargs": dict(self.picture_options)}
+        return self.processor(**said, **options).to(self.model.device, dtype=self.model.dtype)
 
 
 def load(name: str, options: Mapping[str, Any]) -> Weights:

