@@ -85,7 +85,7 @@ async def probe(model: Model) -> Probe:
 
 def _silent(settings: ModelSettings, note: str) -> str:
     where = f" at {settings.base_url}" if settings.base_url else ""
-    remedy = "start its server (`alarm models serve` says how)" if settings.base_url else "check the model block"
+    remedy = "start its server, or mend base_url" if settings.base_url else "check the model block"
     return f"it does not answer{where}: {note}; {remedy}"
 
 

@@ -31,7 +31,12 @@ class Server:
             return Reply(status=500)
         if title == "Greeting" and not self.keeps_schemas and len(messages) == 1:
             return "Hello!"
-        answers = {"Greeting": HELLO, "Colour": {"label": self.colour}, "Seen": SEEN, "Judged": judged(0.02)}
+        answers: dict[str, dict[str, Any]] = {
+            "Greeting": HELLO,
+            "Colour": {"label": self.colour},
+            "Seen": SEEN,
+            "Judged": judged(0.02),
+        }
         text = json.dumps(answers[title])
         return Reply(text, logprobs=_logprobs(text, answers[title].get("label")))
 
@@ -42,7 +47,7 @@ def _logprobs(text: str, label: Any) -> list[dict[str, Any]] | None:
         return None
     before, _, after = text.partition(label)
     top = [{"token": word, "bytes": None, "logprob": p} for word, p in ((label, -0.1), ("goodbye", -2.4), ("x", -9999))]
-    empty = {"bytes": None, "logprob": 0.0, "top_logprobs": []}
+    empty: dict[str, Any] = {"bytes": None, "logprob": 0.0, "top_logprobs": []}
     return [{**empty, "token": before}, {**top[0], "top_logprobs": top}, {**empty, "token": after}]
 
 

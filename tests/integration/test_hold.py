@@ -30,7 +30,8 @@ class Server:
     """A model that is up or down, and sees something wrong in the windows named."""
 
     def __init__(self) -> None:
-        self.up, self.wrong = True, ()
+        self.up = True
+        self.wrong: tuple[int, ...] = ()
         self.up_after = 0
         """Requests after which the model is back by itself; 0 for never."""
         self.refused = 0
