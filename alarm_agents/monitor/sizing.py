@@ -132,8 +132,10 @@ class _Counting(Model):
         super().__init__(model.name, model.settings, model.chat)
         self.answers: list[Answer[Any]] = []
 
-    async def ask(self, messages: Sequence[BaseMessage], schema: type[T]) -> Answer[T]:
-        answer = await super().ask(messages, schema)
+    async def ask(
+        self, messages: Sequence[BaseMessage], schema: type[T], tools: Sequence[Mapping[str, Any]] = ()
+    ) -> Answer[T]:
+        answer = await super().ask(messages, schema, tools)
         self.answers.append(answer)
         return answer
 
