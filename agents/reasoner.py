@@ -100,11 +100,13 @@ def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule]
         )
     known: Mapping[str, RuleRef] = {rule.id: rule.ref for rule in rules}
     cited = list(dict.fromkeys(judged.rules))
-    p, p_from = _probability(answer)
-    contradicting = [said for said in (judged.p_anomaly, p) if (judged.label == "anomalous") != (said >= 0.5)]
-    contradiction = judged.label != "cannot tell" and bool(contradicting)
+    p, p_from = _probability(judged, answer.odds)
+    # Where another p counts, a small model's 0.5 says nothing; only the other side of it contradicts the label.
+    stated = judged.p_anomaly if judged.p_anomaly != 0.5 else p
+    against = [said for said in (p, stated) if (judged.label == "anomalous") != (said >= 0.5)]
+    contradiction = judged.label != "cannot tell" and bool(against)
     told = judged.label != "cannot tell" and not contradiction
-    note = f"label and probability contradict each other ({judged.label}, {min(contradicting, default=p):.2f}); "
+    note = f"label and probability contradict each other ({judged.label}, {against[0] if against else p:.2f}); "
     return Verdict(
         member=name,
         model=model,
@@ -120,9 +122,10 @@ def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule]
     )
 
 
-def _probability(answer: Answer[Any]) -> tuple[float, Literal["log-probabilities", "stated"]]:
+def _probability(
+    judged: Opinion, odds: Mapping[str, float] | None
+) -> tuple[float, Literal["log-probabilities", "stated"]]:
     """The p of an anomaly and where it is from; of "cannot tell" half counts, so that it draws p to the middle."""
-    odds = answer.odds
     if odds is None:
-        return answer.value.p_anomaly, "stated"
+        return judged.p_anomaly, "stated"
     return min(1.0, odds["anomalous"] + odds["cannot tell"] / 2), "log-probabilities"

@@ -40,14 +40,12 @@ from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.monitor import assess
 
 Update = dict[str, Any]
+BLIND_SEVERITY = 3
+"""Of a camera that sees nothing: whatever happens now goes unseen."""
 
 
 class ModelsDownError(ModelError):
     """No model answers, and the window may wait until one does."""
-
-
-BLIND_SEVERITY = 3
-"""Of a camera that sees nothing: whatever happens now goes unseen."""
 
 
 async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
@@ -113,8 +111,8 @@ async def reason(state: MonitorState, runtime: Runtime[Context]) -> Update:
     context, question = runtime.context, _question(state, runtime.context)
     samples = context.scenario.agents.samples
     unseen = not any(perception.parse.usable for perception in question.perceptions)
-    # A model that reads what nobody has seen would find nothing wrong with it.
-    asked = [reasoner for reasoner in context.reasoners.values() if reasoner.model is None or not unseen]
+    # A model that reads what nobody has seen would find nothing wrong with it, unless it sees for itself.
+    asked = [reasoner for reasoner in context.reasoners.values() if not unseen or _sees(reasoner, question)]
     with heard() as listening:
         answers = await asyncio.gather(*(reasoner.reason(question, samples) for reasoner in asked))
     verdicts = [verdict for answer in answers for verdict in answer]
@@ -210,6 +208,12 @@ def _blind(facts: tuple[Fact, ...]) -> Update:
         "verdicts": _keyed([verdict]),
         "uncertainty": Uncertainty(score=1.0, decision=Decision.ACCEPT, reason=reason),
     }
+
+
+def _sees(reasoner: Reasoner, question: Question) -> bool:
+    """Whether the reasoner judges by more than what perceivers say: by experts' measurements, or by pictures."""
+    shown = question.media is not None and question.media.kind == "frames"
+    return reasoner.model is None or (shown and reasoner.model.settings.images.max > 0)
 
 
 def _unseen(reasoner: Reasoner) -> Verdict:

@@ -133,6 +133,14 @@ reviewed = Table(
     Column("record", JSON, nullable=False),
 )
 
+probes = Table(
+    "probes",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("record", JSON, nullable=False),
+)
+
 suite_results = Table(
     "suite_results",
     metadata,

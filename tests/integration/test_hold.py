@@ -17,6 +17,8 @@ from alarm_agents.monitor import holding
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.types import Case, CaseStatus, Incident, Label, Resolution
 from alarm_agents.workspace import Workspace
+from support.clips import clip
+from support.mjpeg import camera
 from support.openai_server import OpenAIServer, Reply
 from support.scenarios import SEEN, again, judged
 
@@ -28,7 +30,8 @@ class Server:
     """A model that is up or down, and sees something wrong in the windows named."""
 
     def __init__(self) -> None:
-        self.up, self.wrong = True, ()
+        self.up = True
+        self.wrong: tuple[int, ...] = ()
         self.up_after = 0
         """Requests after which the model is back by itself; 0 for never."""
         self.refused = 0
@@ -173,3 +176,53 @@ async def test_a_changed_scenario_leaves_nothing_waiting_behind(
     assert {(case.status, case.label, "anew" in case.explanation) for case in left} == {
         (CaseStatus.DONE, Label.UNKNOWN, True)
     }
+
+
+async def test_windows_of_a_live_source_are_told_as_unknown_where_its_pictures_are_gone(
+    server: Server, scenario: Path, tmp_path: Path
+) -> None:
+    blocks = yaml.safe_load(scenario.read_text())
+    blocks |= {"source": {"fps": 20, "frames": 8}, "agents": {"perceivers": ["mind"], "reasoners": ["mind"]}}
+    scenario.write_text(yaml.safe_dump(blocks), encoding="utf-8")
+    workspace = Workspace(tmp_path / "ws")
+    server.up = False
+    with camera(clip(40)) as cam:
+        killed = await _live(scenario, cam.url, workspace, killed=True)
+        assert killed == []
+        left = {case.id for case in workspace.cases.find(status=CaseStatus.HELD)}
+        assert left, "killed while windows waited"
+        cases = await _live(scenario, cam.url, workspace)
+    assert workspace.cases.find(status=CaseStatus.HELD) == []
+    stored = workspace.cases.find()
+    assert {case.id for case in cases} | left == {case.id for case in stored}
+    assert {(case.status, case.label, case.explanation) for case in stored} == {
+        (CaseStatus.DONE, Label.UNKNOWN, holding.GONE)
+    }
+    told = {case for incident in workspace.cases.incidents() for case in incident.cases}
+    assert told == {case.id for case in stored}, "people are told of all of them"
+
+
+async def _live(scenario: Path, url: str, workspace: Workspace, *, killed: bool = False) -> list[Case]:
+    """Watch a camera until some windows wait, then end in good order, or without as much as a word."""
+    found, builder = load_monitor(scenario)
+    cases: list[Case] = []
+    async with Monitor(workspace, found, builder) as monitor:
+        monitor.models["mind"].breaker = Breaker(failures=2, period_s=PERIOD)
+
+        def progress(_: object) -> None:
+            if len(workspace.cases.find(status=CaseStatus.HELD)) >= 3:
+                if killed:
+                    raise Killed
+                monitor.stop()
+
+        try:
+            async for watched in monitor.watch(url, progress=progress):
+                if isinstance(watched.record, Case):
+                    cases.append(watched.record)
+        except Killed:
+            return cases
+    return cases
+
+
+class Killed(Exception):
+    """Stands in for the end of the process."""

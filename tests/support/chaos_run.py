@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 
+from alarm_agents.errors import ModelError
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.models.breaker import Breaker
 from alarm_agents.monitor.run import Monitor
@@ -69,30 +72,48 @@ async def run(
 
 
 async def _watch(scenario: Path, source: Path, workspace: Workspace, chaos: Chaos, outcome: Outcome) -> Counter[int]:
-    """How often each window was told of."""
+    """How often each window was told of. Where windows wait at the end, the server is healed and the watch goes on."""
     found, builder = load_monitor(scenario)
     told: Counter[int] = Counter()
-    fails_at = heals_at = 0.0
-    async with Monitor(workspace, found, builder) as monitor:
-        for model in monitor.models.values():
-            model.breaker, model.backoff_s = Breaker(period_s=outcome.period_s), 0.01
+    outage = _Outage(chaos, outcome, lambda: workspace.cases.count(found.name, status=CaseStatus.HELD))
+    while True:
+        async with Monitor(workspace, found, builder) as monitor:
+            for model in monitor.models.values():
+                model.breaker, model.backoff_s = Breaker(period_s=outcome.period_s), 0.01
+            try:
+                async for watched in monitor.watch(str(source), progress=outage.next):
+                    if isinstance(watched.record, Case) and not watched.known:
+                        told[_number(watched.record)] += 1
+            except ModelError:
+                if not outage.lasts:
+                    raise
+                outage.end()
+                continue
+        return told
 
-        def progress(_: object) -> None:
-            nonlocal fails_at, heals_at
-            now, passed = time.monotonic(), next(counted)
-            if passed == outcome.windows * 2 // 5:
-                chaos.down()
-                fails_at, heals_at = now, now + 2 * outcome.period_s
-            if heals_at and now >= heals_at:
-                outcome.held = workspace.cases.count(found.name, status=CaseStatus.HELD)
-                chaos.heal()
-                heals_at = 0.0
 
-        counted = iter(range(outcome.windows + 1))
-        async for watched in monitor.watch(str(source), progress=progress):
-            if isinstance(watched.record, Case):
-                told[_number(watched.record)] += 1
-    return told
+class _Outage:
+    """Two fifths into the run the server is down, for two periods of the breaker or until the source ends."""
+
+    def __init__(self, chaos: Chaos, outcome: Outcome, waiting: Callable[[], int]) -> None:
+        self._chaos, self._outcome, self._waiting = chaos, outcome, waiting
+        self._passed = 0
+        self._until = math.inf
+        self.lasts = False
+
+    def next(self, _: object) -> None:
+        """Take note of a window."""
+        self._passed += 1
+        if self._passed == self._outcome.windows * 2 // 5:
+            self._chaos.down()
+            self.lasts, self._until = True, time.monotonic() + 2 * self._outcome.period_s
+        elif self.lasts and time.monotonic() >= self._until:
+            self.end()
+
+    def end(self) -> None:
+        """The server is well again."""
+        self.lasts, self._outcome.held = False, self._waiting()
+        self._chaos.heal()
 
 
 def _write(folder: Path, base_url: str, windows: int) -> tuple[Path, Path]:

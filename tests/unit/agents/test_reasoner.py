@@ -63,6 +63,10 @@ def test_the_log_probabilities_of_the_label_are_the_p_where_there_are_any(
     assert (verdict.label, verdict.p_from) == (Label(label), "log-probabilities")
     assert verdict.p_anomaly == pytest.approx(p)
     assert to_verdict("mind", "mind", answer(judged(label, stated)), []).p_from == "stated"
+    undecided = to_verdict("mind", "mind", replace(answer(judged(label, 0.5)), odds=odds), [])
+    assert (undecided.label, undecided.p_from) == (Label(label), "log-probabilities")
+    contrary = to_verdict("mind", "mind", replace(answer(judged(label, 1 - stated)), odds=odds), [])
+    assert (contrary.label, contrary.parse) == (Label.UNKNOWN, Parse.UNPARSED)
 
 
 @pytest.mark.parametrize("stated", [0.1, 0.9])
