@@ -108,7 +108,8 @@ class Reflector(Agent):
         if answer is None:
             why = f"cannot tell: the second look used up its {allowance.ended} without coming to an end"
             return self._cannot_tell(why, round_), tuple(found)
-        judged = replace(answer, value=answer.value and _as_judged(answer.value))
+        given: Answer[Any] = answer
+        judged = replace(given, value=given.value and _as_judged(given.value))
         return to_verdict(self.member, self.member, judged, question.rules, round_=round_), tuple(found)
 
     async def _opening(
