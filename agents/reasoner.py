@@ -122,7 +122,8 @@ def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule]
 
 def _probability(answer: Answer[Any]) -> tuple[float, Literal["log-probabilities", "stated"]]:
     """The p of an anomaly and where it is from; of "cannot tell" half counts, so that it draws p to the middle."""
-    odds = answer.odds
+    odds, judged = answer.odds, answer.value
     if odds is None:
-        return answer.value.p_anomaly, "stated"
+        assert judged is not None
+        return judged.p_anomaly, "stated"
     return min(1.0, odds["anomalous"] + odds["cannot tell"] / 2), "log-probabilities"
