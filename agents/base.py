@@ -54,7 +54,7 @@ class Agent:
     @classmethod
     def of(cls, scenario: Scenario, member: str, models: Mapping[str, Model]) -> Self:
         """The scenario's agent: the member's model, and the scenario's own prompt for the role where it has one."""
-        prompts: dict[str, str] = {**scenario.prompts}
+        prompts = {str(role): path for role, path in scenario.prompts.items()}
         own = prompts.get(cls.role)
         return cls(models.get(member), read_prompt(scenario.folder / own, cls.role, where=own) if own else None)
 
