@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.models import Answer, Model, delimit
+from alarm_agents.models.instructions import WITHHELD, reads_like_instruction
 from alarm_agents.observability import tracing
 from alarm_agents.prompt import Prompt, read_prompt
 from alarm_agents.scenario import EMBEDDED, Scenario
@@ -53,7 +54,8 @@ class Agent:
     @classmethod
     def of(cls, scenario: Scenario, member: str, models: Mapping[str, Model]) -> Self:
         """The scenario's agent: the member's model, and the scenario's own prompt for the role where it has one."""
-        own = scenario.prompts.get(cls.role)
+        prompts = {str(role): path for role, path in scenario.prompts.items()}
+        own = prompts.get(cls.role)
         return cls(models.get(member), read_prompt(scenario.folder / own, cls.role, where=own) if own else None)
 
     @contextmanager
@@ -86,8 +88,14 @@ def rules_text(rules: Sequence[Rule]) -> str:
     """The rules as a list a model can cite from; rule texts may stem from models, so they are delimited."""
     # What a person wrote comes first: should the text be too long, it is not theirs that is cut.
     ordered = sorted(rules, key=lambda rule: rule.provenance.origin not in ("person", "review"))
-    lines = [f"{rule.id} ({rule.kind.value}, severity {rule.severity}): {rule.text}" for rule in ordered]
+    lines = [f"{rule.id} ({rule.kind.value}, severity {rule.severity}): {_told(rule)}" for rule in ordered]
     return delimit("\n".join(lines), "rules", limit=TEXT_LIMIT) if lines else "(no rules yet)"
+
+
+def _told(rule: Rule) -> str:
+    """The rule's words; learned ones, which may stem from what was seen, only where they do not read like orders."""
+    own = rule.provenance.origin in ("person", "scenario")
+    return rule.text if own or not reads_like_instruction(rule.text) else WITHHELD
 
 
 def seen_text(perceptions: Sequence[Perception]) -> str:

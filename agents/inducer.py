@@ -14,10 +14,12 @@ from alarm_agents.agents.kinds import split_kinds
 from alarm_agents.agents.quantiles import P_REFERENCE, quantile_rules
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.memory.rules import rule_id
-from alarm_agents.types import Measurement, Parse, Perception, Provenance, Rule, RuleKind, Window
+from alarm_agents.models.instructions import reads_like_instruction
+from alarm_agents.types import Measurement, Parse, Perception, Provenance, Rule, RuleKind, RuleStatus, Window
 
 BLOCK = 5.0
 """Seconds of a source that count as one piece of evidence: frames close to one another are alike."""
+FOUL = "it reads like an instruction to the system, not like a rule"
 SAME = 0.25
 """Cosine distance under which two proposed statements count as one."""
 
@@ -157,11 +159,13 @@ def _voted(rule: Rule, members: Sequence[Rule], votes: int, batches: int) -> Rul
 
 
 def _rule(proposed: ProposedRule, provenance: Provenance, source: str) -> Rule:
+    foul = reads_like_instruction(proposed.text)
     return Rule(
         id=rule_id(proposed.text),
         kind=RuleKind(proposed.kind),
         text=proposed.text,
         severity=proposed.severity,
         source=source,
-        provenance=provenance,
+        status=RuleStatus.REJECTED if foul else RuleStatus.ACTIVE,
+        provenance=provenance.model_copy(update={"note": FOUL}) if foul else provenance,
     )

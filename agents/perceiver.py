@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field
 from alarm_agents.agents.base import TEXT_LIMIT, Agent
 from alarm_agents.agents.pictures import show
 from alarm_agents.models import delimit
+from alarm_agents.models.instructions import reads_like_instruction
+from alarm_agents.observability import tracing
 from alarm_agents.scenario import Polygon, Scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.types import Box, Fact, Measurement, Parse, Perception, Window
@@ -60,36 +62,46 @@ class Perceiver(Agent):
         with self.working() as span:
             if self.model is None or media.kind == "captions":
                 perception = self._from_experts(measurements, media.captions(window))
-                span.set_attribute("alarm.parse", perception.parse.value)
                 span.set_attribute("alarm.model", perception.model)
-                return perception
-            shown = show(window, measurements, media, self.model.settings.images, region)
-            answer = await self.ask(
-                Seen,
-                shown.blocks,
-                normal=scenario.normal or "(not described)",
-                zones=_zones(scenario.source.zones),
-                questions=_questions(questions),
-                pictures=shown.said if region is None else f"{shown.said} {_part(region)}",
-                hints=_hints(measurements) if scenario.agents.hints else "(not told)",
-            )
-            if answer.value is None:
-                return Perception(
-                    member=self.member,
-                    model=self.member,
-                    parse=answer.parse,
-                    note=answer.note,
-                    scores=_scores(measurements),
-                )
-            return Perception(
-                member=self.member,
-                model=self.member,
-                facts=tuple(self._fact(fact, region or WHOLE) for fact in answer.value.facts),
-                caption=answer.value.caption,
-                scores=_scores(measurements),
-                screen_text=tuple(answer.value.screen_text),
-                parse=answer.parse,
-            )
+            else:
+                perception = await self._seen(window, measurements, media, scenario, questions=questions, region=region)
+            span.set_attribute("alarm.parse", perception.parse.value)
+            tracing.set(instructions=sum(map(reads_like_instruction, said(perception))) or None)
+            return perception
+
+    async def _seen(
+        self,
+        window: Window,
+        measurements: Sequence[Measurement],
+        media: Media,
+        scenario: Scenario,
+        *,
+        questions: Sequence[str],
+        region: Box | None,
+    ) -> Perception:
+        """What the model sees."""
+        assert self.model is not None
+        shown = show(window, measurements, media, self.model.settings.images, region)
+        answer = await self.ask(
+            Seen,
+            shown.blocks,
+            normal=scenario.normal or "(not described)",
+            zones=_zones(scenario.source.zones),
+            questions=_questions(questions),
+            pictures=shown.said if region is None else f"{shown.said} {_part(region)}",
+            hints=_hints(measurements) if scenario.agents.hints else "(not told)",
+        )
+        seen = answer.value
+        return Perception(
+            member=self.member,
+            model=self.member,
+            facts=tuple(self._fact(fact, region or WHOLE) for fact in seen.facts) if seen else (),
+            caption=seen.caption if seen else "",
+            scores=_scores(measurements),
+            screen_text=tuple(seen.screen_text) if seen else (),
+            parse=answer.parse,
+            note="" if seen else answer.note,
+        )
 
     def _from_experts(self, measurements: Sequence[Measurement], captions: tuple[str, ...]) -> Perception:
         facts = tuple(fact for measurement in measurements for fact in measurement.facts)
@@ -114,6 +126,16 @@ class Perceiver(Agent):
             region=_box(seen.region, shown),
             perceiver=self.member,
         )
+
+
+def said(perception: Perception) -> tuple[str, ...]:
+    """What stands in a perception that somebody else may have written: into the picture, a log, or a model's answer."""
+    # What an expert measured is in our own words.
+    facts = [
+        part for fact in perception.facts if not fact.measure for part in (fact.subject, fact.attribute, fact.value)
+    ]
+    captions = [perception.caption] if perception.parse is not Parse.EMBEDDED else []
+    return (*captions, *perception.screen_text, *(part for part in facts if isinstance(part, str)))
 
 
 def _box(region: tuple[float, float, float, float] | None, shown: Box) -> Box | None:

@@ -17,6 +17,8 @@ from alarm_agents.agents.reasoner import Judged, Question, question_values, to_v
 from alarm_agents.agents.second_look import TOLD, measure_again, notable_region
 from alarm_agents.agents.toolwork import Allowance, ToolCall, offered, tools_text
 from alarm_agents.models import Answer, delimit
+from alarm_agents.models.instructions import reads_like_instruction
+from alarm_agents.observability import tracing
 from alarm_agents.scenario import ReflectionSettings
 from alarm_agents.tools.call import ToolResult
 from alarm_agents.tools.look import spread
@@ -77,6 +79,7 @@ class Reflector(Agent):
                 verdict, facts = await self._within(question, verdicts, toolbox, round_, allowance)
                 span.set_attribute("alarm.turns", allowance.turns)
                 span.set_attribute("alarm.calls", allowance.calls)
+                tracing.set(instructions=allowance.instructions or None)
             span.set_attribute("alarm.parse", verdict.parse.value)
             span.set_attribute("alarm.unknown_rules", len(verdict.unknown_rules))
             return Reflection(verdict, facts)
@@ -105,7 +108,8 @@ class Reflector(Agent):
         if answer is None:
             why = f"cannot tell: the second look used up its {allowance.ended} without coming to an end"
             return self._cannot_tell(why, round_), tuple(found)
-        judged = replace(answer, value=answer.value and _as_judged(answer.value))
+        given: Answer[Any] = answer
+        judged = replace(given, value=given.value and _as_judged(given.value))
         return to_verdict(self.member, self.member, judged, question.rules, round_=round_), tuple(found)
 
     async def _opening(
@@ -152,6 +156,7 @@ class Reflector(Agent):
                 return None
             calls = answer.value.calls[: allowance.calls_left]
             results = [await toolbox.try_run(call.tool, call.arguments) for call in calls]
+            allowance.instructions += sum(reads_like_instruction(result.text) for result in results)
             allowance.calls += len(calls)
             found += [fact for result in results for fact in result.facts[:TOLD]]
             talk.append(AIMessage(answer.value.model_dump_json(include={"outcome", "calls"})))

@@ -37,6 +37,8 @@ class Allowance:
     def __init__(self, limits: ReflectionSettings) -> None:
         self.limits = limits
         self.turns = self.calls = self.tokens = 0
+        self.instructions = 0
+        """Results of tools that read like instructions."""
         self.ended = ""
         """What was used up, in words; empty while the model may go on looking."""
 

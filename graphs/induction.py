@@ -22,7 +22,7 @@ from alarm_agents.graphs.state import merged
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import Scenario
+from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.types import Label, Parse, Rule, RuleKind, RuleStatus
 
@@ -114,10 +114,14 @@ async def propose(batch: Batch, runtime: Runtime[InductionContext]) -> dict[str,
 async def aggregate_votes(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
     """One rule for each statement that enough batches made."""
     proposals = [proposal for number, proposal in sorted(state["proposals"].items()) if number != "-1"]
+    failing = sum(not proposal.parse.usable for proposal in proposals)
     measured = state["proposals"]["-1"].rules
+    if failing:
+        name = f"{EMBEDDED}, for {failing} of {len(proposals)} batches of {runtime.context.inducer.member}"
+        marked = [rule.provenance.model_copy(update={"author": name}) for rule in measured]
+        measured = tuple(r.model_copy(update={"provenance": p}) for r, p in zip(measured, marked, strict=True))
     rules = [*measured, *aggregate(proposals, runtime.context.embedder)]
-    failed = sum(not proposal.parse.usable for proposal in proposals)
-    tracing.set(**{"alarm.proposed": len(rules), "alarm.batches": len(proposals), "alarm.failed_batches": failed})
+    tracing.set(**{"alarm.proposed": len(rules), "alarm.batches": len(proposals), "alarm.failed_batches": failing})
     return {"rules": rules}
 
 
@@ -246,6 +250,7 @@ def failures(proposals: Mapping[str, Proposal]) -> list[str]:
     """What went wrong in which batch, for a person."""
     return [
         f"batch {number}: {proposal.parse.value} {proposal.note}".strip()
+        + "; the embedded inducer's rules stand for it"
         for number, proposal in proposals.items()
         if proposal.parse not in (Parse.EMBEDDED, Parse.PARSED, Parse.REPAIRED)
     ]

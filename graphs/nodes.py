@@ -10,6 +10,7 @@ from typing import Any, cast
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
+from alarm_agents.agents.perceiver import said
 from alarm_agents.agents.predicates import judge
 from alarm_agents.agents.reasoner import Question, Reasoner
 from alarm_agents.agents.toolwork import perceivers_tool
@@ -19,6 +20,7 @@ from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
 from alarm_agents.memory.recall import seen
 from alarm_agents.models import heard
+from alarm_agents.models.instructions import speaks_of_judging
 from alarm_agents.observability import tracing
 from alarm_agents.observability.detection import check
 from alarm_agents.scenario import EMBEDDED
@@ -33,6 +35,7 @@ from alarm_agents.types import (
     Parse,
     Perception,
     Resolution,
+    TraceAnomaly,
     Uncertainty,
     Verdict,
 )
@@ -178,11 +181,12 @@ async def hand_off(state: MonitorState, runtime: Runtime[Context]) -> Update:
     return {"resolution": Resolution.model_validate(answer)}
 
 
-async def self_check(_: MonitorState, runtime: Runtime[Context]) -> Update:
+async def self_check(state: MonitorState, runtime: Runtime[Context]) -> Update:
     """What this run's own trace shows to be wrong with the agents; fed in process, as the trace is unfinished."""
     found = check(
         tracing.finished(tracing.current_trace_id()), max_reflections=runtime.context.scenario.graph.max_reflections
     )
+    found += _talked_out_of_it(state, runtime.context)
     tracing.set(**{"alarm.anomalies": [anomaly.kind for anomaly in found]})
     return {"anomalies": found}
 
@@ -221,6 +225,24 @@ def _unseen(reasoner: Reasoner) -> Verdict:
     why = "no perceiver gave a usable answer, so there was nothing to judge by"
     member = reasoner.member
     return Verdict(member=member, model=member, label=Label.UNKNOWN, rationale=why, parse=Parse.FAILED)
+
+
+def _talked_out_of_it(state: MonitorState, context: Context) -> tuple[TraceAnomaly, ...]:
+    """Models that call normal what the rules of the experts call an anomaly, where words may have led them to it.
+
+    The experts measure and cannot read. On screen any text counts; else words of what a monitor does are needed.
+    """
+    verdicts, perceptions = latest(state), list(state.get("perceptions", {}).values())
+    p = signals.mean_p(verdicts)
+    if p is None or p >= 0.5 or not state.get("rules") or all(verdict.model == EMBEDDED for verdict in verdicts):
+        return ()
+    worded = any(perception.screen_text or any(map(speaks_of_judging, said(perception))) for perception in perceptions)
+    question = _question(state, context)
+    measured = judge(EMBEDDED, question.rules, state["measurements"], (), lift=question.lift) if worded else None
+    if measured is None or measured.label is not Label.ANOMALOUS:
+        return ()
+    text = f"models call normal what the experts' rules call an anomaly, and there are words: {measured.rationale}"
+    return (TraceAnomaly(kind="injection", agent="reasoner", text=text[:300], severe=True),)
 
 
 def _question(state: MonitorState, context: Context) -> Question:

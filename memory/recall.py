@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from alarm_agents.memory.index import VectorIndex
 from alarm_agents.memory.rules import RuleMemory
+from alarm_agents.models.instructions import WITHHELD, reads_like_instruction
 from alarm_agents.types import Case, Label, Resolution, Rule, RuleKind, RuleRef, SimilarCase
 from alarm_agents.workspace.cases import CaseStore
 
@@ -61,7 +62,7 @@ class Memory:
                 case=key,
                 label=answered_label(cases[key].resolution),
                 similarity=max(-1.0, min(1.0, similarity)),
-                text=description(cases[key])[:300],
+                text=_recalled(description(cases[key]))[:300],
             )
             for key, similarity in self._index.query(collection, text, min(k, count))
             if key in cases
@@ -76,6 +77,11 @@ class Memory:
         collection = f"rules-{self.rules.namespace}-{self.rules.scenario}-{kind.value}-{source}"
         self._index.sync(collection, revision, {rule.id: rule.text for rule in rest.values()})
         return always + [rest[key] for key, _ in self._index.query(collection, text, wanted) if key in rest]
+
+
+def _recalled(text: str) -> str:
+    """A case's words, but not those that would tell whoever is reminded of it how to judge the case at hand."""
+    return WITHHELD if reads_like_instruction(text) else text
 
 
 def description(case: Case) -> str:

@@ -101,7 +101,15 @@ def node_error(spans: Sequence[SpanRecord], _: int | None) -> Iterator[TraceAnom
             yield _anomaly("node_error", span, f"node {_who(span)} failed: {span.error}")
 
 
-INVARIANTS: tuple[Invariant, ...] = (no_answer, unknown_rule, loop, no_model_call, tool_error, node_error)
+def injection(spans: Sequence[SpanRecord], _: int | None) -> Iterator[TraceAnomaly]:
+    """Yield agents that were given, or gave, text which reads like an instruction to the system."""
+    for span in _of(spans, "agent"):
+        if _count(span.attributes.get("alarm.instructions")):
+            text = f"what {_who(span)} read tells the system what to do"
+            yield _anomaly("injection", span, text, severe=True)
+
+
+INVARIANTS: tuple[Invariant, ...] = (no_answer, unknown_rule, loop, no_model_call, tool_error, node_error, injection)
 """What `check` looks for, in this order."""
 
 

@@ -25,7 +25,8 @@ def assess(
     """The uncertainty of a case and what to do about it.
 
     `rounds` holds the reasoners' verdicts first and then those of each reflection. The score is the weighted
-    mean of the signals that exist, in [0, 1]; 1.0 when nobody gave a usable answer, whatever the signals say.
+    mean of the signals that exist, in [0, 1], and with n of M perceivers dead 1 - (1 - n/M)(1 - that mean); 1.0 when
+    nobody gave a usable answer, whatever the signals say.
     """
     latest = rounds[-1] if rounds else ()
     p = signals.mean_p(latest)
@@ -39,6 +40,9 @@ def assess(
     weights = {name: WEIGHTS[name] for name, value in found.items() if value is not None}
     total = sum(weights.values())
     score = sum(weights[name] * (found[name] or 0.0) for name in weights) / total if total else 1.0
+    dead = [not perception.parse.usable for perception in perceptions]
+    if any(dead):  # what is judged was seen by fewer eyes
+        score = 1.0 - (1.0 - score) * (1.0 - sum(dead) / len(dead))
     if p is None:
         score = 1.0
     decision, reason = _decide(p, score, accept_below, may_reflect, heard=any(map(signals.usable, rounds)))

@@ -44,15 +44,15 @@ def comprehension(perceptions: Sequence[Perception]) -> float | None:
 
 
 def analysis(verdicts: Sequence[Verdict]) -> float:
-    """How undecided the reasoners are: 1 - |2p - 1| of their mean p, mixed with the share that gave no answer.
+    """How undecided the reasoners are: 1 - |2p - 1| of their mean p, mixed with the share that cannot be relied on.
 
     1.0 when nobody gave a usable answer. With n of N missing: 1 - (1 - n/N)(1 - margin term), so that a silent
-    member can only raise it.
+    member can only raise it. One that cited a rule which it was not given counts as missing, too.
     """
     p = mean_p(verdicts)
     if p is None:
         return 1.0
-    missing = 1.0 - len(usable(verdicts)) / len(verdicts)
+    missing = 1.0 - sum(not verdict.unknown_rules for verdict in usable(verdicts)) / len(verdicts)
     return 1.0 - (1.0 - missing) * abs(2.0 * p - 1.0)
 
 

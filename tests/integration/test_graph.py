@@ -255,8 +255,10 @@ async def test_a_verdict_that_cites_an_unknown_rule_is_handed_to_a_person(source
     cited = {"when": FIRST, "reply": judged(0.01, "rule-17"), "times": None}
     scenario = write_scenario(tmp_path, team(mind=[cited, *always(judged(0.01))]), agents=TEAM)
     (first, second, _), _, _ = await watch(scenario, source, tmp_path / "ws")
-    assert first.uncertainty.analysis is not None
-    assert first.uncertainty.analysis < 0.1, "by itself the verdict is a sure one"
+    assert first.score is not None
+    assert first.score < 0.1, "by itself the verdict is a sure one"
+    # One of two reasoners cannot be relied on: less sure than the next, yet it is the trace that asks a person.
+    assert second.uncertainty.score + 0.2 < first.uncertainty.score < 0.6
     assert first.decision is Decision.DEFER
     assert "rule it was not given" in first.uncertainty.reason
     assert (first.status, first.deferred) == (CaseStatus.PENDING, True)

@@ -80,3 +80,13 @@ def test_disagreeing_perceivers_and_memory_are_recorded_but_do_not_decide_yet() 
     found = assess(seen, [[verdict(0.02)]], against, accept_below=BAR, may_reflect=True)
     assert (found.comprehension, found.memory) == (1.0, pytest.approx(0.98))
     assert found.decision is Decision.ACCEPT
+
+
+def test_a_dead_perceiver_and_an_invented_rule_raise_the_score() -> None:
+    def score(perceptions: list, **values: object) -> float:
+        sure = verdict(0.02, **values)
+        return assess(perceptions, [[sure]], (), accept_below=0.6, may_reflect=True).score
+
+    alive, dead = perception("eye-a", "a man"), perception("eye-b", parse=Parse.FAILED)
+    assert score([alive, alive, dead]) > score([alive, alive, alive]) + 0.2
+    assert score([alive], unknown_rules=("rule-9",)) > 0.9
