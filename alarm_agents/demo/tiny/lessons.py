@@ -7,7 +7,7 @@ answer and its picture: so the model learns exactly what the agents will ask.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,20 +23,29 @@ from alarm_agents.agents.inducer import Inducer, Proposed, ProposedRule, Referen
 from alarm_agents.agents.perceiver import Perceiver, Seen
 from alarm_agents.agents.quantiles import PHRASES
 from alarm_agents.agents.reasoner import Judged, Question, Reasoner
+from alarm_agents.agents.reflector import Reconsidered, Reflector
+from alarm_agents.agents.second_look import notable_region
 from alarm_agents.demo import walkway
 from alarm_agents.demo.film import frames
 from alarm_agents.demo.scene import FPS
 from alarm_agents.demo.tiny.truth import KINDS, SEVERITY, STEP, Thing, Truth, answer_of, boxes_at, truth_at
 from alarm_agents.memory.rules import rule_id
 from alarm_agents.models import Model
+from alarm_agents.models.transformers_prompt import turns
 from alarm_agents.scenario import ModelSettings, Scenario
 from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.picture import Picture
-from alarm_agents.types import Box, Measurement, Perception, Provenance, Rule, RuleKind, Window
+from alarm_agents.tools.registry import Toolbox, load_tools
+from alarm_agents.tools.work import Work, working_on
+from alarm_agents.types import Box, Label, Parse, Perception, Provenance, Rule, RuleKind, Verdict, Window
 
 EVERY = 2
 """Frames of a clip from one picture that is rendered to the next: more would show little new."""
+APART = 2
+"""Of these pictures, from one stretch to the next."""
+AGAIN = 3
+"""One stretch in so many is looked at again."""
 MISTAKEN = 0.2
 """Share of the perceptions in a reasoner's lessons that tell of something else than is there."""
 RULES = (
@@ -48,12 +57,16 @@ RULES = (
 """What the inducer learns to write, and the reasoners to cite: kind, text, severity, and what it is about."""
 
 
+Placed = tuple[int, Box]
+"""A place in `KINDS`, and where such a thing is."""
+
+
 @dataclass(frozen=True)
 class Lesson:
     """One question and its right answer."""
 
     role: str
-    turns: Sequence[dict[str, Any]]
+    said: Sequence[dict[str, Any]]
     """The conversation as chat templates take it."""
     answer: str
     picture: int | None = None
@@ -62,12 +75,12 @@ class Lesson:
 
 @dataclass
 class Lessons:
-    """Lessons and the pictures (JPEG data URLs' content, as sent to a model) that they are about."""
+    """Lessons and the pictures (JPEG, as models are sent them) that they are about."""
 
     lessons: list[Lesson] = field(default_factory=list)
     pictures: list[bytes] = field(default_factory=list)
-    boxes: list[list[tuple[int, Box]]] = field(default_factory=list)
-    """By picture: what is where in it, at any of its moments, as a place in `KINDS` and a box."""
+    boxes: list[list[Placed]] = field(default_factory=list)
+    """By picture: what is where in it, at any of its moments."""
 
 
 class Teacher(BaseChatModel):
@@ -114,17 +127,20 @@ class School:
         self._perceivers = [Perceiver.of(scenario, name, self._models) for name in scenario.agents.perceivers]
         self._perceiver = Perceiver.of(scenario, member, self._models)
         self._reasoner = Reasoner.of(scenario, member, self._models)
+        self._reflector = Reflector.of(scenario, member, self._models)
         self._inducer = Inducer.of(scenario, member, self._models)
+        self._tools = Toolbox()
 
     async def attend(self, seed: int) -> None:
         """Add the lessons of one busy clip."""
         life = walkway.busy(seed)
+        self._tools = await load_tools(self.scenario.tools, self.scenario.folder)
         pictures = [
             Picture(image, index * EVERY, index * EVERY / FPS, FPS / EVERY)
             for index, image in enumerate(frames(life.scene, EVERY))
         ]
         size = self.scenario.source.frames // EVERY + 1  # so that first and last are as far apart as in a window
-        for start in range(0, len(pictures) - size + 1):
+        for start in range(0, len(pictures) - size + 1, APART):
             stretch = pictures[start : start + size]
             truth = truth_at(life, [picture.time for picture in stretch])
             # The middle one of the three moments is where half of all motion has passed, so it varies.
@@ -133,7 +149,7 @@ class School:
             await self._window(shown, truth, [box for picture in shown for box in boxes_at(life, picture.time)])
         await self._induce()
 
-    async def _window(self, pictures: Sequence[Picture], truth: Truth, boxes: list[tuple[int, Box]]) -> None:
+    async def _window(self, pictures: Sequence[Picture], truth: Truth, boxes: list[Placed]) -> None:
         window, media = _window_of(pictures), Media(HeldSource(list(pictures), "lesson", "frames"), 640)
         answer = self._teacher.will_say(answer_of(truth))
         await self._perceiver.perceive(window, (), media, self.scenario)
@@ -150,6 +166,28 @@ class School:
         answer = self._teacher.will_say(self._judged(truth, question.rules))
         await self._reasoner.reason(question)
         self._keep("reasoner", answer, boxes)
+        if self.rng.random() < 1 / AGAIN:
+            await self._again(question, truth, boxes, media)
+
+    async def _again(self, question: Question, truth: Truth, boxes: Sequence[Placed], media: Media) -> None:
+        """A lesson of the reflector, who is told what the reasoners made of it and sees a part of the picture."""
+        verdicts = [self._doubtful(name, truth) for name in self.scenario.agents.reasoners]
+        p = sum(verdict.p_anomaly or 0.0 for verdict in verdicts) / len(verdicts)
+        judged = self._judged(truth, question.rules)
+        fields = judged.model_dump(exclude={"label"})
+        outcome = "confirm" if (p >= 0.5) == truth.anomalous else "revise"
+        answer = self._teacher.will_say(Reconsidered.model_validate({**fields, "outcome": outcome}))
+        work = Work(question.window, media, {}, lambda _text, _k: ())
+        with working_on(work):
+            await self._reflector.reflect(question, verdicts, work, self._tools, 1)
+        self._keep("reflector", answer, _within(boxes, notable_region(question.perceptions)))
+
+    def _doubtful(self, name: str, truth: Truth) -> Verdict:
+        """What a reasoner may have said who was not sure: right a little more often than not."""
+        p = float(np.clip(self.rng.normal(0.56 if truth.anomalous else 0.44, 0.3), 0.01, 0.99))
+        label = Label.ANOMALOUS if p >= 0.5 else Label.NORMAL
+        said = (truth if truth.anomalous == (p >= 0.5) else self._mistake(truth)).told()
+        return Verdict(member=name, model=name, label=label, p_anomaly=p, rationale=said, parse=Parse.PARSED)
 
     async def _perceived(self, window: Window, truth: Truth, perceiver: Perceiver) -> Perception:
         """What a perceiver may have said: what is there, or at times something else."""
@@ -177,7 +215,7 @@ class School:
         known = {rule.id for rule in rules}
         return Judged(
             label="anomalous" if truth.anomalous else "normal",
-            p_anomaly=0.9 if truth.anomalous else 0.1,
+            p_anomaly=round(min(0.9, max(0.1, truth.share)), 1),
             severity=max((SEVERITY[kind] for kind in kinds), default=0),
             rules=[name for name in about if name in known],
             rationale=truth.told(),
@@ -210,12 +248,58 @@ class School:
         await self._inducer.propose(references, self.scenario.normal, origin="references")
         self._keep("inducer", answer)
 
-    def _keep(self, role: str, answer: str, boxes: list[tuple[int, Box]] | None = None) -> None:
-        turns, pictures = as_turns(self._teacher.question)
+    def _keep(self, role: str, answer: str, boxes: list[Placed] | None = None) -> None:
+        said, pictures = turns(self._teacher.question)
         place = None
         if boxes is not None and pictures:
             if not self.found.pictures or self.found.pictures[-1] != pictures[0]:
                 self.found.pictures.append(pictures[0])
                 self.found.boxes.append(boxes)
             place = len(self.found.pictures) - 1
-        self.found.lessons.append(Lesson(role, turns, answer, place))
+        self.found.lessons.append(Lesson(role, said, answer, place))
+
+
+def rule_of(kind: str, text: str, severity: int) -> Rule:
+    """A rule as an inducer's model writes it."""
+    provenance = Provenance(origin="references", author="teacher")
+    return Rule(id=rule_id(text), kind=RuleKind(kind), text=text, severity=severity, provenance=provenance)
+
+
+def _measured(measure: str, end: str, text: str, kind: RuleKind) -> Rule:
+    severity = 2 if kind is RuleKind.ANOMALOUS else 0
+    provenance = Provenance(origin="references", author="embedded")
+    name = f"{measure.replace('.', '-')}-{end}"
+    return Rule(id=name, kind=kind, text=text, severity=severity, provenance=provenance)
+
+
+def _window_of(pictures: Sequence[Picture]) -> Window:
+    first, last = pictures[0], pictures[-1]
+    return Window(
+        id=f"lesson:{first.index:09d}",
+        source="lesson",
+        start=first.time,
+        end=last.time + 1 / FPS,
+        first=first.index,
+        last=last.index,
+        fps=first.fps,
+        times=tuple(picture.time for picture in pictures),
+        frames=tuple(picture.index for picture in pictures),
+    )
+
+
+def _peaked(count: int) -> NDArray[np.float64]:
+    """Odds of so many places, the middle ones first."""
+    odds = np.exp(-2.0 * np.abs(np.arange(count) - (count - 1) / 2))
+    return np.asarray(odds / odds.sum())
+
+
+def _within(boxes: Sequence[Placed], region: Box) -> list[Placed]:
+    """What of the boxes lies in a region, as fractions of the region."""
+    x0, y0, x1, y1 = region
+    found = []
+    for kind, box in boxes:
+        left, right = ((min(max(edge, x0), x1) - x0) / (x1 - x0) for edge in (box[0], box[2]))
+        top, bottom = ((min(max(edge, y0), y1) - y0) / (y1 - y0) for edge in (box[1], box[3]))
+        if right - left > 0.01 and bottom - top > 0.01:
+            found.append((kind, (left, top, right, bottom)))
+    return found
