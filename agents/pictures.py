@@ -53,7 +53,7 @@ def show(
 
 
 def as_frames(pictures: Sequence[Picture], images: ImageSettings, *, still: bool = False) -> Shown:
-    """The pictures in the style that the model takes, one by one or as one; `still` where nothing moves in the window."""
+    """The pictures in the style that the model takes, one by one or as one; `still`: nothing changes in the window."""
     if images.style == "composite":
         return as_composite(pictures, images)
     times = ", ".join(f"{picture.time:.2f} s" for picture in pictures)

@@ -130,9 +130,7 @@ def _passing(kind: Kind, rng: np.random.Generator, start: float, row: float, spe
     return Event((actor,), _found(kind, actor.box_at))
 
 
-def _left_behind(
-    rng: np.random.Generator, start: float, seconds: tuple[float, float] = LEFT_SECONDS
-) -> Event:
+def _left_behind(rng: np.random.Generator, start: float, seconds: tuple[float, float] = LEFT_SECONDS) -> Event:
     """Somebody puts a bag down and walks on; much later somebody else takes it.
 
     It counts as left behind from when its owner has gone `AWAY` metres until it is taken.

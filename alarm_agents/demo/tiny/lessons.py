@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, PrivateAttr
 
 from alarm_agents.agents.inducer import Inducer, Proposed, ProposedRule, Reference
-from alarm_agents.agents.perceiver import Perceiver, Seen
+from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.quantiles import PHRASES
 from alarm_agents.agents.reasoner import Judged, Question, Reasoner
 from alarm_agents.agents.reflector import Reconsidered, Reflector

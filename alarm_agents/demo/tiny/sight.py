@@ -20,7 +20,7 @@ from alarm_agents.demo.tiny.truth import KINDS
 
 RARE = (1.0, 3.0, 3.0, 6.0)
 """How much more a patch with a thing counts than one without, by kind: most of a picture is empty."""
-SAMPLED = 1_500
+SAMPLED = 600
 """Pictures from which the start is taken."""
 
 

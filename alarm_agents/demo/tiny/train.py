@@ -19,16 +19,22 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from alarm_agents.demo.tiny.lessons import Lesson, Lessons
-from alarm_agents.demo.tiny.sight import Sight, grid_of, start_sight
 from alarm_agents.demo.tiny.shapes import IMAGE, Shape, processor, tokenizer, untrained
+from alarm_agents.demo.tiny.sight import Sight, grid_of, start_sight
 
 BATCH = 32
 RATE = 2e-3
 """The optimizer's step at the start; it falls to nothing at the end of each part."""
-SEEING = 0.5
+SEEING = 0.55
 """Share of the training in which the eye alone learns."""
+READ = 1_500
+"""Lessons from which the words are taken."""
 LABEL = 4.0
 """How much more than another token the label of a verdict counts: the p of an anomaly hangs on it."""
+WARM = 50
+"""Steps in which the size of steps rises at the start."""
+TELL = 0.02
+"""Share of the training between two reports."""
 LIGHT = 0.07
 """Share by which the brightness of pictures is varied."""
 
@@ -67,8 +73,9 @@ class Pupil:
     """A model in training."""
 
     def __init__(self, shape: Shape, lessons: Lessons) -> None:
-        texts = [part["text"] for one in lessons.lessons for turn in one.said for part in turn["content"] if "text" in part]
-        self.shape, self.words = shape, tokenizer([*texts, *(one.answer for one in lessons.lessons)])
+        some = lessons.lessons[:: 1 + len(lessons.lessons) // READ]
+        texts = [part["text"] for one in some for turn in one.said for part in turn["content"] if "text" in part]
+        self.shape, self.words = shape, tokenizer([*texts, *(one.answer for one in some)])
         self.processor = processor(shape, self.words)
         self.model = untrained(shape, self.words)
         self.sight = Sight(self.model, shape)
@@ -82,7 +89,9 @@ class Pupil:
         for data in pictures:
             image = Image.open(io.BytesIO(data)).convert("RGB")
             sized = self.processor.image_processor(image, do_rescale=False, do_normalize=False, return_tensors="np")
-            found.append(np.asarray(sized["pixel_values"]).reshape(3, self.shape.side, self.shape.side).astype(np.uint8))
+            found.append(
+                np.asarray(sized["pixel_values"]).reshape(3, self.shape.side, self.shape.side).astype(np.uint8)
+            )
         return torch.from_numpy(np.stack(found))
 
     def encoded(self, lessons: Sequence[Lesson]) -> list[Encoded]:
@@ -156,54 +165,64 @@ def train(
     started = time.monotonic()
     pupil = Pupil(shape, lessons)
     pixels, grids = pupil.pixels(lessons.pictures), grid_of(lessons.boxes, shape.grid)
-    start_sight(pupil.model, pixels[: len(pixels) // 2], shape)
+    start_sight(pupil.model, pixels, shape)
     known, test = pupil.encoded(lessons.lessons), pupil.encoded(held_out.lessons)
-    by_picture: dict[int | None, list[Encoded]] = {}
+    by_picture: dict[int | None, list[Encoded]] = {None: []}
     for lesson in known:
         by_picture.setdefault(lesson.picture, []).append(lesson)
-    alone = by_picture.pop(None, [])
     test_pixels = pupil.pixels(held_out.pictures)
-    vision = [*pupil.model.model.vision_model.parameters(), *pupil.sight.parameters()]
-    ids = {id(parameter) for parameter in vision}
-    rest = [parameter for parameter in pupil.model.parameters() if id(parameter) not in ids]
-    optimizer = torch.optim.AdamW(
-        [{"params": vision, "part": 0}, {"params": rest, "part": 1}], lr=RATE, betas=(0.9, 0.98), weight_decay=0.02
-    )
+    optimizer, everything = _optimizer(pupil)
     begun, step, told = time.monotonic(), 0, 0.0
     while (share := max(step / steps, (time.monotonic() - begun) / (60 * minutes))) < 1:
         seeing = share < SEEING
-        part = share / SEEING if seeing else (share - SEEING) / (1 - SEEING)
-        for group in optimizer.param_groups:
-            base = RATE * (1.0 - 0.6 * part if seeing else 1.0 - part)
-            group["lr"] = base * min(1.0, (step + 1) / 50) * (0.4 if not seeing and group["part"] == 0 else 1.0)
+        _pace(optimizer, share, step)
         chosen = pupil.drawn(len(pixels), BATCH if seeing else BATCH // 2)
         seen, features = pupil.sight(pupil.light(pixels[chosen]))
         loss = pupil.sight.loss(seen, grids[chosen])
         if not seeing:
-            loss = 0.5 * loss + _told(pupil, by_picture, alone, chosen, features)
+            loss = 0.5 * loss + _told(pupil, by_picture, chosen, features)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([*vision, *rest], 1.0)
+        torch.nn.utils.clip_grad_norm_(everything, 1.0)
         optimizer.step()
         step += 1
-        if share - told >= 0.04:
+        if share - told >= TELL:
             told = share
-            progress(share, f"step {step}, {'seeing' if seeing else 'answering'}: loss {loss.item():.3f}" + (
-                "" if seeing else " held-out {:.3f}, AUROC {}".format(*examine(pupil, test, test_pixels, most=96))))
+            progress(share, f"{'sees' if seeing else 'answers'}, loss {loss.item():.3f}")
     loss_, auroc = examine(pupil, test, test_pixels)
     pupil.model.save_pretrained(folder)
     pupil.processor.save_pretrained(folder)
     return Result(step, time.monotonic() - started, loss_, auroc)
 
 
+def _optimizer(pupil: Pupil) -> tuple[torch.optim.Optimizer, list[torch.nn.Parameter]]:
+    """AdamW with the eye in a group of its own, which learns less once the rest begins; and all parameters."""
+    eye = [*pupil.model.model.vision_model.parameters(), *pupil.sight.parameters()]
+    known = {id(parameter) for parameter in eye}
+    rest = [parameter for parameter in pupil.model.parameters() if id(parameter) not in known]
+    groups = [{"params": eye, "later": 0.4}, {"params": rest, "later": 1.0}]
+    return torch.optim.AdamW(groups, lr=RATE, betas=(0.9, 0.98), weight_decay=0.02), [*eye, *rest]
+
+
+def _pace(optimizer: torch.optim.Optimizer, share: float, step: int) -> None:
+    """Set the size of the next step: it falls while the eye learns alone, and to nothing in the second part."""
+    warm = min(1.0, (step + 1) / WARM)
+    for group in optimizer.param_groups:
+        if share < SEEING:
+            group["lr"] = RATE * warm * (1 - 0.6 * share / SEEING)
+        else:
+            group["lr"] = RATE * warm * group["later"] * (1 - share) / (1 - SEEING)
+
+
 def _told(
-    pupil: Pupil, by_picture: dict[Any, list[Encoded]], alone: Sequence[Encoded], chosen: list[int], features: Any
+    pupil: Pupil, by_picture: dict[int | None, list[Encoded]], chosen: list[int], features: torch.Tensor
 ) -> torch.Tensor:
-    """The mean loss of the lessons on the chosen pictures, short and long ones apart, and now and then of one without."""
+    """The mean loss of the lessons on the chosen pictures, short and long ones apart, and of one without a picture."""
     places = {picture: place for place, picture in enumerate(chosen)}
     found = [lesson for picture in chosen for lesson in by_picture[picture]]
     short = [lesson for lesson in found if lesson.role == "perceiver"]
     long = [lesson for lesson in found if lesson.role != "perceiver"]
+    alone = by_picture[None]
     without = [alone[pupil.drawn(len(alone), 1)[0]]] if alone else []
     total, weight = torch.zeros(()), torch.zeros(())
     for group in (short, long, without):
@@ -215,15 +234,11 @@ def _told(
 
 
 @torch.no_grad()
-def examine(
-    pupil: Pupil, lessons: Sequence[Encoded], pixels: torch.Tensor, most: int | None = None
-) -> tuple[float, float | None]:
-    """Mean loss of an answer's token, and the AUROC of the reasoner's p; on so many lessons, evenly spread."""
-    step = max(1, len(lessons) // most) if most else 1
+def examine(pupil: Pupil, lessons: Sequence[Encoded], pixels: torch.Tensor) -> tuple[float, float | None]:
+    """Mean loss of an answer's token, and the AUROC of the reasoner's p."""
     total, count, p, truth = 0.0, 0, [], []
-    chosen = list(lessons)[::step]
-    for start in range(0, len(chosen), BATCH):
-        group = chosen[start : start + BATCH]
+    for start in range(0, len(lessons), BATCH):
+        group = lessons[start : start + BATCH]
         shown = sorted({lesson.picture for lesson in group if lesson.picture is not None})
         features = pupil.sight(normal(pixels[shown]))[1] if shown else None
         places = {picture: place for place, picture in enumerate(shown)}

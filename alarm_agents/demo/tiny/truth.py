@@ -146,4 +146,3 @@ def _down(edge: float) -> float:
 
 def _up(edge: float) -> float:
     return min(1.0, math.ceil(edge / STEP - 1e-6) * STEP)
-
