@@ -116,6 +116,9 @@ def _render(folder: Path, worlds: Sequence[World], seed: int, *, json_: bool) ->
 
 def _monitor(workspace: Workspace, world: World) -> Monitor:
     scenario, builder = load_monitor(world.name)
+    for name, settings in scenario.models.items():
+        if world.models and not Path(settings.model).expanduser().is_dir():
+            raise ConfigurationError(f"the model {name} is not trained yet", remedy="run alarm models train-tiny")
     _refuse_other_footage(workspace, scenario)
     return Monitor(workspace, scenario, builder)
 

@@ -30,7 +30,7 @@ def of_members(watched: Iterable[Watched], together: float | None) -> dict[str, 
         for case in cases:
             known = [labels[frame] for frame in case.window.frames if frame in labels]
             for verdict in _round(case, 0):
-                if verdict.p_anomaly is not None:
+                if verdict.p_anomaly is not None and known:
                     rows.setdefault(verdict.member, []).extend((label, verdict.p_anomaly) for label in known)
             changed = _changed(case)
             if known and changed is not None:

@@ -25,7 +25,7 @@ from alarm_agents.demo.tiny.sight import Sight, grid_of, start_sight
 BATCH = 32
 RATE = 2e-3
 """The optimizer's step at the start; it falls to nothing at the end of each part."""
-SEEING = 0.55
+SEEING = 0.5
 """Share of the training in which the eye alone learns."""
 READ = 1_500
 """Lessons from which the words are taken."""
@@ -165,7 +165,11 @@ def train(
     started = time.monotonic()
     pupil = Pupil(shape, lessons)
     pixels, grids = pupil.pixels(lessons.pictures), grid_of(lessons.boxes, shape.grid)
-    start_sight(pupil.model, pixels, shape)
+    # What is cut out has another background each time: the eye starts with, and first learns from, whole pictures.
+    whole = sorted(
+        {lesson.picture for lesson in lessons.lessons if lesson.role == "perceiver" and lesson.picture is not None}
+    )
+    start_sight(pupil.model, pixels[whole], shape)
     known, test = pupil.encoded(lessons.lessons), pupil.encoded(held_out.lessons)
     by_picture: dict[int | None, list[Encoded]] = {None: []}
     for lesson in known:
@@ -176,7 +180,8 @@ def train(
     while (share := max(step / steps, (time.monotonic() - begun) / (60 * minutes))) < 1:
         seeing = share < SEEING
         _pace(optimizer, share, step)
-        chosen = pupil.drawn(len(pixels), BATCH if seeing else BATCH // 2)
+        drawn = pupil.drawn(len(whole) if seeing else len(pixels), BATCH if seeing else BATCH // 2)
+        chosen = [whole[place] for place in drawn] if seeing else drawn
         seen, features = pupil.sight(pupil.light(pixels[chosen]))
         loss = pupil.sight.loss(seen, grids[chosen])
         if not seeing:
