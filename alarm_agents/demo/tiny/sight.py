@@ -24,15 +24,18 @@ SAMPLED = 600
 """Pictures from which the start is taken."""
 
 
-class Sight(nn.Module):
+class Sight:
     """The model's eye with a head that says what is in each patch; the head is not kept after training."""
 
     def __init__(self, model: Any, shape: Shape) -> None:
-        super().__init__()
         self.head = nn.Linear(shape.hidden, len(KINDS))
-        object.__setattr__(self, "_model", model)  # whose parameters are not the head's
+        self._model = model
 
-    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def parameters(self) -> list[nn.Parameter]:
+        """All that learns while the eye does."""
+        return [*self._model.model.vision_model.parameters(), *self.head.parameters()]
+
+    def __call__(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What is in each patch (pictures, patches, kinds) as logits, and the pictures' features for the text model."""
         model = self._model.model
         side = model.config.vision_config.image_size // model.config.vision_config.patch_size
@@ -58,7 +61,6 @@ def grid_of(boxes: Sequence[Sequence[Placed]], side: int) -> torch.Tensor:
     return torch.from_numpy(found.reshape(len(boxes), side * side, len(KINDS)))
 
 
-@torch.no_grad()
 def start_sight(model: Any, pixels: torch.Tensor, shape: Shape) -> None:
     """Let patches start as principal components of what differs from the empty place, positions as sines and cosines.
 
@@ -75,9 +77,10 @@ def start_sight(model: Any, pixels: torch.Tensor, shape: Shape) -> None:
     spread = strength / math.sqrt(len(rest))
     filters = (parts / (0.7 * spread + 0.02 * spread[0])).T
     embeddings = model.model.vision_model.embeddings
-    embeddings.patch_embedding.weight.copy_(filters.reshape(shape.hidden, 3, shape.patch, shape.patch))
-    embeddings.patch_embedding.bias.zero_()
-    embeddings.position_embedding.weight.copy_(0.5 * _waves(shape) - empty @ filters.T)
+    with torch.no_grad():
+        embeddings.patch_embedding.weight.copy_(filters.reshape(shape.hidden, 3, shape.patch, shape.patch))
+        embeddings.patch_embedding.bias.zero_()
+        embeddings.position_embedding.weight.copy_(0.5 * _waves(shape) - empty @ filters.T)
 
 
 def _waves(shape: Shape) -> torch.Tensor:

@@ -140,7 +140,7 @@ class Pupil:
 
     def drawn(self, count: int, size: int) -> list[int]:
         """So many different ones of `count`, at random."""
-        return torch.randperm(count, generator=self._rng)[:size].tolist()
+        return [int(place) for place in torch.randperm(count, generator=self._rng)[:size]]
 
 
 def normal(pixels: torch.Tensor) -> torch.Tensor:
@@ -202,7 +202,7 @@ def train(
 
 def _optimizer(pupil: Pupil) -> tuple[torch.optim.Optimizer, list[torch.nn.Parameter]]:
     """AdamW with the eye in a group of its own, which learns less once the rest begins; and all parameters."""
-    eye = [*pupil.model.model.vision_model.parameters(), *pupil.sight.parameters()]
+    eye = pupil.sight.parameters()
     known = {id(parameter) for parameter in eye}
     rest = [parameter for parameter in pupil.model.parameters() if id(parameter) not in known]
     groups = [{"params": eye, "later": 0.4}, {"params": rest, "later": 1.0}]
@@ -238,17 +238,18 @@ def _told(
     return total / weight
 
 
-@torch.no_grad()
 def examine(pupil: Pupil, lessons: Sequence[Encoded], pixels: torch.Tensor) -> tuple[float, float | None]:
     """Mean loss of an answer's token, and the AUROC of the reasoner's p."""
     total, count, p, truth = 0.0, 0, [], []
     for start in range(0, len(lessons), BATCH):
         group = lessons[start : start + BATCH]
         shown = sorted({lesson.picture for lesson in group if lesson.picture is not None})
-        features = pupil.sight(normal(pixels[shown]))[1] if shown else None
         places = {picture: place for place, picture in enumerate(shown)}
+        with torch.no_grad():
+            features = pupil.sight(normal(pixels[shown]))[1] if shown else None
+            found = pupil.losses(group, features, places)
         at = 0
-        for losses, lesson in zip(pupil.losses(group, features, places), group, strict=True):
+        for losses, lesson in zip(found, group, strict=True):
             total, count = total + float(losses.sum()), count + len(losses)
             if lesson.label >= 0:
                 normal_, odd = pupil.label_scores[at + lesson.label]
