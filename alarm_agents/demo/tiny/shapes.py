@@ -51,13 +51,14 @@ SHAPES = (
 def tokenizer(texts: Sequence[str]) -> Any:
     """Byte-level BPE, trained on the texts: what is always the same becomes few tokens, any other text can be written.
 
-    Digits, lines and the labels of verdicts are tokens of their own: a label's probability is then that of one token.
+    Quotes, digits, lines and the labels of verdicts are tokens of their own: a label's probability is that of one token,
+    and what a grammar forces, up to a quote, is spelled as it is without one.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     found = Tokenizer(models.BPE())
-    apart = Regex(r'\d|\n|"(?:normal|anomalous|cannot tell)"')
+    apart = Regex(r'\d|\n|"|(?<=")(?:normal|anomalous|cannot tell)(?=")')
     pieces = pre_tokenizers.Split(apart, "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     found.pre_tokenizer = pre_tokenizers.Sequence(list(pieces))
     found.decoder = decoders.ByteLevel()

@@ -80,7 +80,7 @@ class Pupil:
         self.model = untrained(shape, self.words)
         self.sight = Sight(self.model, shape)
         self._rng = torch.Generator().manual_seed(shape.seed)
-        self._labels = self.words.convert_tokens_to_ids(['"normal"', '"anomalous"'])
+        self._labels = self.words.convert_tokens_to_ids(["normal", "anomalous"])
         self.label_scores = torch.zeros(0, 2)
 
     def pixels(self, pictures: Sequence[bytes]) -> torch.Tensor:

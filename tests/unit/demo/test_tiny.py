@@ -72,6 +72,28 @@ def test_verdicts_in_the_lessons_are_of_both_kinds_and_cite_only_rules_that_are_
 
 
 @pytest.mark.models
+def test_grammars_let_every_answer_be_spelled_as_it_was_learned(lessons: Lessons) -> None:
+    pytest.importorskip("transformers", reason="needs the extra transformers")
+    llguidance = pytest.importorskip("llguidance", reason="needs the extra transformers")
+    from llguidance.hf import from_tokenizer
+
+    from alarm_agents.demo.tiny.shapes import tokenizer
+
+    some = lessons.lessons[::7]
+    said = [part["text"] for one in some for turn in one.said for part in turn["content"] if "text" in part]
+    words = tokenizer([*said, *(one.answer for one in some)])
+    guide = from_tokenizer(words, n_vocab=len(words))
+    compact = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": True}
+    for lesson in some:
+        schema = json.dumps(ANSWERS[lesson.role].model_json_schema())
+        matcher = llguidance.LLMatcher(guide, llguidance.LLMatcher.grammar_from_json_schema(schema, overrides=compact))
+        for token in words(lesson.answer, add_special_tokens=False)["input_ids"]:
+            allowed = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+            assert allowed[token], (lesson.answer, words.decode([token]))
+            assert matcher.consume_token(token)
+
+
+@pytest.mark.models
 def test_a_minute_of_training_gives_a_model_that_answers_its_agents(lessons: Lessons, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs the extra transformers")
     pytest.importorskip("llguidance", reason="needs the extra transformers")
