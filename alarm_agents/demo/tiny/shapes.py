@@ -51,7 +51,7 @@ SHAPES = (
 def tokenizer(texts: Sequence[str]) -> Any:
     """Byte-level BPE, trained on the texts: what is always the same becomes few tokens, any other text can be written.
 
-    Quotes, digits, lines and the labels of verdicts are tokens of their own: a label's probability is that of one token,
+    Quotes, digits, lines and the labels of verdicts are tokens of their own: a label's probability is one token's,
     and what a grammar forces, up to a quote, is spelled as it is without one.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
