@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-models lint bench clean
+.PHONY: help demo demo-mllm test test-models lint bench clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := -m pip --disable-pip-version-check install -qq
@@ -19,6 +19,11 @@ demo: .venv/.installed  ## watch generated clips: learn normal, find what is not
 
 # A file's tests stay on one worker, so that what a file sets up (some render and watch whole clips) is set up once;
 # in order, so that the long files, which come first, are not what is waited for at the end.
+demo-mllm: .venv-models/.installed  ## the walkway on tiny models: train those that are missing (an hour, once), watch, measure
+	.venv-models/bin/alarm models train-tiny
+	.venv-models/bin/alarm demo --world walkway_mllm --render-only .alarm/mllm
+	.venv-models/bin/alarm test .alarm/mllm/walkway_mllm.yaml
+
 test: .venv/.installed  ## run all tests; those on real data are skipped without ../shared/data
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -49,11 +49,13 @@ def show(
     most = MOMENTS if images.style == "composite" else images.max
     chosen = [kept[place] for place in telling([values[place] for place in changed], most)]
     cut = [crop(picture, region) if region else picture for picture in chosen]
-    return as_composite(cut, images) if images.style == "composite" else as_frames(cut, images, still=len(kept) == 1)
+    return as_frames(cut, images, still=len(kept) == 1)
 
 
 def as_frames(pictures: Sequence[Picture], images: ImageSettings, *, still: bool = False) -> Shown:
-    """The pictures one by one; `still` where the whole window is this one picture."""
+    """The pictures in the style that the model takes, one by one or as one; `still`: nothing changes in the window."""
+    if images.style == "composite":
+        return as_composite(pictures, images)
     times = ", ".join(f"{picture.time:.2f} s" for picture in pictures)
     said = f"The pictures are from one short stretch, in order, taken at {times}."
     if still:

@@ -17,19 +17,14 @@ from alarm_agents.sources.media import Media
 from alarm_agents.types import Label, Measurement, Parse, Perception, Rule, RuleRef, SimilarCase, Verdict, Window
 
 
-class Opinion(BaseModel):
-    """What every answer about a window holds."""
+class Judged(BaseModel):
+    """A reasoner's answer. Grammars keep this order, and a label's log-probabilities tell only where it comes first."""
 
+    label: Literal["normal", "anomalous", "cannot tell"]
     p_anomaly: float = Field(ge=0, le=1)
     severity: int = Field(0, ge=0, le=4)
     rules: list[str] = Field(default=[], max_length=40)
     rationale: str = Field("", max_length=2_000)
-
-
-class Judged(Opinion):
-    """A reasoner's answer."""
-
-    label: Literal["normal", "anomalous", "cannot tell"]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from alarm_agents.cli import (
     suites,
     teaching,
     traces,
+    training,
     watch,
 )
 from alarm_agents.cli.app import app, main
@@ -21,4 +22,4 @@ for part, name in ((review, "review"), (rules, "rules"), (graph, "graph"), (trac
     app.add_typer(part.commands, name=name)
 app.add_typer(info.tools, name="tools")
 
-__all__ = ["app", "demo", "info", "main", "proposed", "report", "serving", "suites", "teaching", "watch"]
+__all__ = ["app", "demo", "info", "main", "proposed", "report", "serving", "suites", "teaching", "training", "watch"]

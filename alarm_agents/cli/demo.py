@@ -58,7 +58,10 @@ class Told:
     "`alarm test clips/conveyor.yaml`"
 )
 def demo(
-    world: Annotated[Literal["walkway", "conveyor", "both"], typer.Option(help="What the camera looks at.")] = "both",
+    world: Annotated[
+        Literal["walkway", "conveyor", "both", "walkway_mllm"],
+        typer.Option(help="What to look at; walkway_mllm: the walkway, on models of `alarm models train-tiny`."),
+    ] = "both",
     seed: Annotated[int, typer.Option(min=0, help="Other people and parts, other anomalies, at other times.")] = 0,
     render_only: Annotated[
         Path | None,
@@ -72,7 +75,7 @@ def demo(
     askew, one is damaged, and the belt jams. Clips, cases, a picture and a report of it all are kept in the workspace.
     """
     started = time.monotonic()
-    worlds = [each for each in WORLDS.values() if world in (each.name, "both")]
+    worlds = [each for each in WORLDS.values() if world in (each.name, "" if each.models else "both")]
     if render_only is not None:
         _render(render_only, worlds, seed, json_=json_)
         return
@@ -113,6 +116,9 @@ def _render(folder: Path, worlds: Sequence[World], seed: int, *, json_: bool) ->
 
 def _monitor(workspace: Workspace, world: World) -> Monitor:
     scenario, builder = load_monitor(world.name)
+    for name, settings in scenario.models.items():
+        if world.models and not Path(settings.model).expanduser().is_dir():
+            raise ConfigurationError(f"the model {name} is not trained yet", remedy="run alarm models train-tiny")
     _refuse_other_footage(workspace, scenario)
     return Monitor(workspace, scenario, builder)
 

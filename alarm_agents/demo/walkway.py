@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -22,6 +22,10 @@ BEFORE = 30.0  # seconds before the clip from which people have been coming
 CYCLISTS, RUNNERS = (3.5, 4.0), (2.9, 3.4)  # metres a second; people walk at 1.35
 NORMAL_CYCLISTS = (3.2, 4.2)  # metres a second, where cyclists are part of normal life
 LEFT_SECONDS, AWAY = (14.0, 18.0), 2.0  # how long the bag stands; metres to its owner from which it is left behind
+BUSY_SECONDS = 40.0
+BUSY_LEFT_SECONDS = 4.0, 9.0
+BUSY = {"cyclist": 0.35, "runner": 0.4, "bag": 0.25}
+"""How often each comes in a busy clip."""
 
 
 class Figure(Protocol):
@@ -49,6 +53,14 @@ class Event:
     span: Span
 
 
+@dataclass(frozen=True)
+class Life:
+    """A scene with all who are in it: what a picture of it shows is known, to teach from."""
+
+    scene: Scene
+    figures: tuple[Figure, ...]
+
+
 def normal(seed: int) -> Scene:
     """People who walk, alone or in twos, stand for a while, carry bags."""
     return _scene(NORMAL_SECONDS, seed, ())
@@ -65,6 +77,21 @@ def normal_with_cyclists(seed: int) -> Scene:
 def watched(seed: int) -> Scene:
     """Other people, and among them what is not normal."""
     return _scene(WATCHED_SECONDS, seed, plan(seed))
+
+
+def busy(seed: int) -> Life:
+    """What is odd again and again, soon after one another or at once: a clip to teach models from."""
+    rng, events, time = np.random.default_rng([seed, 8]), [], 0.5
+    while time < BUSY_SECONDS - 3:
+        kind, row = str(rng.choice(list(BUSY), p=list(BUSY.values()))), rng.uniform(122, 212)
+        if kind == "cyclist":
+            events.append(_passing("cyclist", rng, time, row, CYCLISTS))
+        elif kind == "runner":
+            events.append(_passing("runner", rng, time, row, RUNNERS))
+        else:
+            events.append(_left_behind(rng, time, BUSY_LEFT_SECONDS))
+        time += rng.choice([rng.uniform(1, 4), rng.uniform(8, 12)])  # together, or with normal life between
+    return _life(BUSY_SECONDS, seed, events)
 
 
 def plan(seed: int) -> list[Event]:
@@ -103,14 +130,14 @@ def _passing(kind: Kind, rng: np.random.Generator, start: float, row: float, spe
     return Event((actor,), _found(kind, actor.box_at))
 
 
-def _left_behind(rng: np.random.Generator, start: float) -> Event:
+def _left_behind(rng: np.random.Generator, start: float, seconds: tuple[float, float] = LEFT_SECONDS) -> Event:
     """Somebody puts a bag down and walks on; much later somebody else takes it.
 
     It counts as left behind from when its owner has gone `AWAY` metres until it is taken.
     """
     spot = place.spot_at(float(rng.choice([rng.uniform(110, 225), rng.uniform(268, 305)])), rng.uniform(158, 205))
     ways = rng.choice([-1, 1], 2)
-    bag = LeftBag(bag_colour(rng), spot, int(ways[0]), start, start + float(rng.uniform(*LEFT_SECONDS)))
+    bag = LeftBag(bag_colour(rng), spot, int(ways[0]), start, start + float(rng.uniform(*seconds)))
     owner = handler(looks(rng), int(ways[0]), bag, leaves=True)
     taker = handler(looks(rng), int(ways[1]), bag, leaves=False)
     beside = owner.across(start)
@@ -129,9 +156,14 @@ def _found(kind: str, box_at: Callable[[float], Box | None]) -> Span:
 
 
 def _scene(seconds: float, seed: int, events: Sequence[Event], *, implanted: bool = True) -> Scene:
-    figures = [*walkers(seconds, seed), *(figure for event in events for figure in event.figures)]
-    spans = tuple(event.span for event in events) if implanted else ()
-    return Scene(seconds, seed, lambda time: _picture(figures, time), spans)
+    life = _life(seconds, seed, events)
+    return life.scene if implanted else replace(life.scene, implanted=())
+
+
+def _life(seconds: float, seed: int, events: Sequence[Event]) -> Life:
+    figures = (*walkers(seconds, seed), *(figure for event in events for figure in event.figures))
+    scene = Scene(seconds, seed, lambda time: _picture(figures, time), tuple(event.span for event in events))
+    return Life(scene, figures)
 
 
 def _picture(figures: Sequence[Figure], time: float) -> Image:

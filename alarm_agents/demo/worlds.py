@@ -18,6 +18,8 @@ class World:
     """Normal life, to teach from."""
     watched: Callable[[int], Scene]
     """Normal life in which something odd is implanted."""
+    models: bool = False
+    """Whether its scenario runs on models, which `alarm models train-tiny` makes."""
 
 
 WORLDS = {
@@ -25,5 +27,6 @@ WORLDS = {
     for world in (
         World("walkway", walkway.normal, walkway.watched),
         World("conveyor", conveyor.normal, conveyor.watched),
+        World("walkway_mllm", walkway.normal, walkway.watched, models=True),
     )
 }

@@ -90,6 +90,7 @@ def compute(table: FrameTable, incidents: Iterable[Sequence[int]] = ()) -> dict[
         "ece": expected_calibration_error(scored.labels, scored.scores),
         "brier": _mean(np.square(scored.scores - scored.labels)),
         "aurc": aurc(wrong, scored.uncertainty),
+        "uncertainty_auroc": frame_auroc(wrong.astype(np.int_), scored.uncertainty),
         "deferred": _mean(table.deferred),
         "accuracy_at_deferral": shares,
     }

@@ -13,6 +13,7 @@ import numpy as np
 
 from alarm_agents.evaluation.expectations import check
 from alarm_agents.evaluation.labels import read_labels
+from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute, frame_auroc
 from alarm_agents.evaluation.suite import LabelledSource, Suite
 from alarm_agents.graphs.load import load_monitor
@@ -90,6 +91,7 @@ def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], secon
         spans += [[start + row for row in rows] for rows in _incident_rows(outcome)]
         start += len(columns[0])
     metrics = compute(table, spans)
+    metrics |= of_members([(outcome.labels, outcome.cases) for outcome in outcomes], metrics["frame_auroc"])
     expectations = check(suite.expect, metrics)
     cases = [case for outcome in outcomes for case in outcome.cases]
     frames = len(table.scores)

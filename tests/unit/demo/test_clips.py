@@ -47,9 +47,11 @@ def suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Suite]:
 
 def anomalies(suite: Suite) -> int:
     """How many stretches its labels mark."""
-    (source,) = suite.labelled_sources()
-    marked = [label for _, label in sorted(read_labels(source.labels).items())]
-    return sum(after > before for before, after in pairwise([0, *marked]))
+    found = 0
+    for source in suite.labelled_sources():
+        marked = [label for _, label in sorted(read_labels(source.labels).items())]
+        found += sum(after > before for before, after in pairwise([0, *marked]))
+    return found
 
 
 def test_there_is_a_suite_for_each_world_and_one_where_cyclists_are_normal(suites: dict[str, Suite]) -> None:
@@ -57,8 +59,10 @@ def test_there_is_a_suite_for_each_world_and_one_where_cyclists_are_normal(suite
         "walkway": 4,
         "walkway_cyclists_normal": 2,
         "conveyor": 4,
+        "walkway_mllm": 16,  # four clips: second looks are few
     }
-    assert all(suite.expect["frame_auroc"].min == 0.97 for suite in suites.values())
+    least = {name: suite.expect["frame_auroc"].min for name, suite in suites.items()}
+    assert least == {**dict.fromkeys(suites, 0.97), "walkway_mllm": 0.9}
     assert all(suite.reference_paths() for suite in suites.values())
 
 

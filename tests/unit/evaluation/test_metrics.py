@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 
 from alarm_agents.evaluation import metrics
 from alarm_agents.evaluation.expectations import NAMES, Bounds, check
+from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute
 
 NAN = math.nan
@@ -49,11 +50,14 @@ def test_names_and_order_of_the_keys() -> None:
     found = compute(table([0.1, 0.9], [0, 1]))
     assert list(found) == [
         "frame_auroc", "frame_ap", "accuracy", "precision", "recall", "f1", "false_alarms_per_hour",
-        "ece", "brier", "aurc", "deferred", "accuracy_at_deferral",
+        "ece", "brier", "aurc", "uncertainty_auroc", "deferred", "accuracy_at_deferral",
     ]  # fmt: skip
     assert list(found["accuracy_at_deferral"]) == ["0.1", "0.2", "0.3"]
     flat = {name for name in found if name != "accuracy_at_deferral"}
-    assert set(NAMES) == flat | {f"accuracy_at_deferral.{share}" for share in found["accuracy_at_deferral"]}
+    flat |= {f"accuracy_at_deferral.{share}" for share in found["accuracy_at_deferral"]}
+    of_cases = of_members([], None)
+    flat |= {"gain_over_best_member"} | {f"reflections.{name}" for name in of_cases["reflections"]}
+    assert set(NAMES) == flat
 
 
 def test_by_hand() -> None:
@@ -129,7 +133,7 @@ def test_accuracy_at_deferral_by_hand() -> None:
 @pytest.mark.parametrize(
     ("scores", "labels", "undefined"),
     [
-        ([0.1, 0.2], [0, 0], {"frame_auroc", "frame_ap", "precision", "recall", "f1"}),
+        ([0.1, 0.2], [0, 0], {"frame_auroc", "frame_ap", "precision", "recall", "f1", "uncertainty_auroc"}),
         ([0.1, 0.9], [0, 0], {"frame_auroc", "frame_ap", "recall"}),
         ([0.1, 0.9], [1, 1], {"frame_auroc", "false_alarms_per_hour"}),
         ([0.1, 0.2], [0, 1], {"precision"}),
@@ -148,6 +152,12 @@ def test_undefined_is_none(scores: list[float], labels: list[int], undefined: se
     assert {name for name, value in found.items() if value is None} == undefined
     nothing = not [score for score in scores if not math.isnan(score)]
     assert [value is None for value in found["accuracy_at_deferral"].values()] == [nothing] * 3
+
+
+def test_uncertainty_is_measured_by_how_it_ranks_the_own_errors() -> None:
+    scores, labels = [0.9, 0.6, 0.1, 0.2], [1, 0, 0, 0]  # the second is wrong
+    assert compute(table(scores, labels, uncertainty=[0.1, 0.8, 0.2, 0.3]))["uncertainty_auroc"] == 1.0
+    assert compute(table(scores, labels, uncertainty=[0.1, 0.2, 0.2, 0.3]))["uncertainty_auroc"] == 0.5
 
 
 def test_missed_anomalies_are_zero_and_not_undefined() -> None:

@@ -1,0 +1,306 @@
+"""What a tiny model is taught with: the agents' own questions about rendered stretches, and the right answers.
+
+The agents ask a teacher in place of a model. It knows what is rendered, answers, and keeps each question with its
+answer and its picture: so the model learns exactly what the agents will ask.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from numpy.typing import NDArray
+from pydantic import BaseModel, PrivateAttr
+
+from alarm_agents.agents.inducer import Inducer, Proposed, ProposedRule, Reference
+from alarm_agents.agents.perceiver import Perceiver
+from alarm_agents.agents.quantiles import PHRASES
+from alarm_agents.agents.reasoner import Judged, Question, Reasoner
+from alarm_agents.agents.reflector import Reconsidered, Reflector
+from alarm_agents.agents.second_look import notable_region
+from alarm_agents.demo import walkway
+from alarm_agents.demo.film import frames
+from alarm_agents.demo.scene import FPS
+from alarm_agents.demo.tiny.truth import KINDS, SEVERITY, STEP, Thing, Truth, answer_of, boxes_at, truth_at
+from alarm_agents.memory.rules import rule_id
+from alarm_agents.models import Model
+from alarm_agents.models.transformers_prompt import turns
+from alarm_agents.scenario import ModelSettings, Scenario
+from alarm_agents.sources.held import HeldSource
+from alarm_agents.sources.media import Media
+from alarm_agents.sources.picture import Picture
+from alarm_agents.tools.registry import Toolbox, load_tools
+from alarm_agents.tools.work import Work, working_on
+from alarm_agents.types import Box, Label, Parse, Perception, Provenance, Rule, RuleKind, Verdict, Window
+
+EVERY = 2
+"""Frames of a clip from one picture that is rendered to the next: more would show little new."""
+APART = 2
+"""Of these pictures, from one stretch to the next."""
+AGAIN = 3
+"""One stretch in so many is looked at again."""
+MISTAKEN = 0.2
+"""Share of the perceptions in a reasoner's lessons that tell of something else than is there."""
+RULES = (
+    ("normal", "People walk and stand.", 0, "walker"),
+    ("anomalous", "Somebody runs.", 1, "runner"),
+    ("anomalous", "Somebody rides a bicycle.", 2, "cyclist"),
+    ("anomalous", "A bag is left behind.", 3, "bag"),
+)
+"""What the inducer learns to write, and the reasoners to cite: kind, text, severity, and what it is about."""
+
+
+Placed = tuple[int, Box]
+"""A place in `KINDS`, and where such a thing is."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One question and its right answer."""
+
+    role: str
+    said: Sequence[dict[str, Any]]
+    """The conversation as chat templates take it."""
+    answer: str
+    picture: int | None = None
+    """Which of the lessons' pictures it is about."""
+
+
+@dataclass
+class Lessons:
+    """Lessons and the pictures (JPEG, as models are sent them) that they are about."""
+
+    lessons: list[Lesson] = field(default_factory=list)
+    pictures: list[bytes] = field(default_factory=list)
+    boxes: list[list[Placed]] = field(default_factory=list)
+    """By picture: what is where in it, at any of its moments."""
+
+
+class Teacher(BaseChatModel):
+    """Answers what it was told to answer, and keeps the question."""
+
+    _answer: str = PrivateAttr("")
+    _question: list[BaseMessage] = PrivateAttr(default_factory=list)
+
+    def will_say(self, answer: BaseModel) -> str:
+        """Set the next answer; returns it as it will be written."""
+        self._answer = json.dumps(answer.model_dump(mode="json", exclude_defaults=True))
+        return self._answer
+
+    @property
+    def question(self) -> list[BaseMessage]:
+        """What was asked last."""
+        return self._question
+
+    @property
+    def _llm_type(self) -> str:
+        return "teacher"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        del stop, run_manager, kwargs
+        self._question = messages
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(self._answer))])
+
+
+class School:
+    """The agents of a scenario with the teacher for a model, at work on rendered clips."""
+
+    def __init__(self, scenario: Scenario, member: str, rng: np.random.Generator) -> None:
+        """`member` is the model that is to be taught, by its name in the scenario."""
+        self.scenario, self.rng, self.found = scenario, rng, Lessons()
+        self._teacher = Teacher()
+        settings = ModelSettings(backend="langchain", model="teacher", images=scenario.models[member].images)
+        self._models = {name: Model(name, settings, self._teacher) for name in scenario.models}
+        self._perceivers = [Perceiver.of(scenario, name, self._models) for name in scenario.agents.perceivers]
+        self._perceiver = Perceiver.of(scenario, member, self._models)
+        self._reasoner = Reasoner.of(scenario, member, self._models)
+        self._reflector = Reflector.of(scenario, member, self._models)
+        self._inducer = Inducer.of(scenario, member, self._models)
+        self._tools = Toolbox()
+
+    async def attend(self, seed: int) -> None:
+        """Add the lessons of one busy clip."""
+        life = walkway.busy(seed)
+        self._tools = await load_tools(self.scenario.tools, self.scenario.folder)
+        pictures = [
+            Picture(image, index * EVERY, index * EVERY / FPS, FPS / EVERY)
+            for index, image in enumerate(frames(life.scene, EVERY))
+        ]
+        size = self.scenario.source.frames // EVERY + 1  # so that first and last are as far apart as in a window
+        for start in range(0, len(pictures) - size + 1, APART):
+            stretch = pictures[start : start + size]
+            truth = truth_at(life, [picture.time for picture in stretch])
+            # The middle one of the three moments is where half of all motion has passed, so it varies.
+            middle = int(self.rng.choice(np.arange(1, size - 1), p=_peaked(size - 2)))
+            shown = [stretch[0], stretch[middle], stretch[-1]]
+            await self._window(shown, truth, [box for picture in shown for box in boxes_at(life, picture.time)])
+        await self._induce()
+
+    async def _window(self, pictures: Sequence[Picture], truth: Truth, boxes: list[Placed]) -> None:
+        window, media = _window_of(pictures), Media(HeldSource(list(pictures), "lesson", "frames"), 640)
+        answer = self._teacher.will_say(answer_of(truth))
+        await self._perceiver.perceive(window, (), media, self.scenario)
+        self._keep("perceiver", answer, boxes)
+        question = Question(
+            window=window,
+            normal=self.scenario.normal,
+            measurements=(),
+            perceptions=[await self._perceived(window, truth, perceiver) for perceiver in self._perceivers],
+            rules=self._rules(),
+            similar=(),
+            media=media if self.scenario.agents.reasoners_see else None,
+        )
+        answer = self._teacher.will_say(self._judged(truth, question.rules))
+        await self._reasoner.reason(question)
+        self._keep("reasoner", answer, boxes)
+        if self.rng.random() < 1 / AGAIN:
+            await self._again(question, truth, boxes, media)
+
+    async def _again(self, question: Question, truth: Truth, boxes: Sequence[Placed], media: Media) -> None:
+        """A lesson of the reflector, who is told what the reasoners made of it and sees a part of the picture."""
+        verdicts = [self._doubtful(name, truth) for name in self.scenario.agents.reasoners]
+        p = sum(verdict.p_anomaly or 0.0 for verdict in verdicts) / len(verdicts)
+        judged = self._judged(truth, question.rules)
+        fields = judged.model_dump(exclude={"label"})
+        outcome = "confirm" if (p >= 0.5) == truth.anomalous else "revise"
+        answer = self._teacher.will_say(Reconsidered.model_validate({**fields, "outcome": outcome}))
+        work = Work(question.window, media, {}, lambda _text, _k: ())
+        with working_on(work):
+            await self._reflector.reflect(question, verdicts, work, self._tools, 1)
+        self._keep("reflector", answer, _within(boxes, notable_region(question.perceptions)))
+
+    def _doubtful(self, name: str, truth: Truth) -> Verdict:
+        """What a reasoner may have said who was not sure: right a little more often than not."""
+        p = float(np.clip(self.rng.normal(0.56 if truth.anomalous else 0.44, 0.3), 0.01, 0.99))
+        label = Label.ANOMALOUS if p >= 0.5 else Label.NORMAL
+        said = (truth if truth.anomalous == (p >= 0.5) else self._mistake(truth)).told()
+        return Verdict(member=name, model=name, label=label, p_anomaly=p, rationale=said, parse=Parse.PARSED)
+
+    async def _perceived(self, window: Window, truth: Truth, perceiver: Perceiver) -> Perception:
+        """What a perceiver may have said: what is there, or at times something else."""
+        seen = answer_of(truth if self.rng.random() >= MISTAKEN else self._mistake(truth))
+        self._teacher.will_say(seen)
+        blank = Picture(np.zeros((2, 2, 3), np.uint8), window.first, window.start, window.fps)
+        media = Media(HeldSource([blank], "lesson", "frames"), 640)
+        return await perceiver.perceive(window, (), media, self.scenario)
+
+    def _mistake(self, truth: Truth) -> Truth:
+        walkers = tuple(thing for thing in truth.things if thing.kind == "walker")
+        if truth.anomalous and self.rng.random() < 0.8:
+            return Truth(walkers, 0.0)
+        return Truth((self._invented(), *walkers), 1.0)
+
+    def _invented(self) -> Thing:
+        left, top = self.rng.uniform(0, 0.8), self.rng.uniform(0.2, 0.7)
+        box = (left, top, left + self.rng.uniform(0.1, 0.2), top + 4 * STEP)
+        kind = str(self.rng.choice(KINDS[1:]))
+        return Thing(kind, (box,), 1.0, float(self.rng.uniform(2.5, 4.2)), int(self.rng.choice([-1, 1])))
+
+    def _judged(self, truth: Truth, rules: Sequence[Rule]) -> Judged:
+        kinds = [thing.kind for thing in truth.odd]
+        about = [rule_id(text) for _, text, _, kind in RULES if kind in (kinds or ["walker"])]
+        known = {rule.id for rule in rules}
+        return Judged(
+            label="anomalous" if truth.anomalous else "normal",
+            p_anomaly=round(min(0.9, max(0.1, truth.share)), 1),
+            severity=max((SEVERITY[kind] for kind in kinds), default=0),
+            rules=[name for name in about if name in known],
+            rationale=truth.told(),
+        )
+
+    def _rules(self) -> list[Rule]:
+        """The rules as they may stand: what the inducer found, and limits on measures, which say nothing here."""
+        given = self.rng.choice([0.0, 0.6, 1.0], p=[0.15, 0.25, 0.6])  # what is not given must not be cited
+        found = [rule_of(*rule[:3]) for rule in RULES if self.rng.random() < given]
+        for measure in self.rng.permutation(list(PHRASES))[: self.rng.integers(0, 5)]:
+            usual, limit = self.rng.uniform(0.01, 3, 2)
+            said = PHRASES[measure].format(f"usually {usual:.2f} and at most {limit:.2f}")
+            found.append(_measured(measure, "usual", said, RuleKind.NORMAL))
+            said = PHRASES[measure].format(f"more than {limit:.2f}")
+            found.append(_measured(measure, "high", said, RuleKind.ANOMALOUS))
+        return sorted(found, key=lambda rule: rule.kind is RuleKind.ANOMALOUS)
+
+    async def _induce(self) -> None:
+        """A lesson of the inducer: normal stretches, with a perceiver's mistake here and there."""
+        walker = Thing("walker", ((0.4, 0.4, 0.5, 0.6),), 1.0, 1.5, 1)
+        normal, window = Truth((walker,), 0.0), _window_of([Picture(np.zeros((2, 2, 3), np.uint8), 0, 0.0, FPS)])
+        references = []
+        for _ in range(int(self.rng.integers(4, 11))):
+            said = Truth((self._invented(), walker), 1.0) if self.rng.random() < 0.1 else normal
+            self._teacher.will_say(answer_of(said))
+            blank = Media(HeldSource([Picture(np.zeros((2, 2, 3), np.uint8), 0, 0.0, FPS)], "lesson", "frames"), 640)
+            seen = await self._perceiver.perceive(window, (), blank, self.scenario)
+            references.append(Reference(window, (), (seen,)))
+        rules = [ProposedRule.model_validate({"kind": k, "text": t, "severity": s}) for k, t, s, _ in RULES]
+        answer = self._teacher.will_say(Proposed(rules=rules))
+        await self._inducer.propose(references, self.scenario.normal, origin="references")
+        self._keep("inducer", answer)
+
+    def _keep(self, role: str, answer: str, boxes: list[Placed] | None = None) -> None:
+        said, pictures = turns(self._teacher.question)
+        place = None
+        if boxes is not None and pictures:
+            if not self.found.pictures or self.found.pictures[-1] != pictures[0]:
+                self.found.pictures.append(pictures[0])
+                self.found.boxes.append(boxes)
+            place = len(self.found.pictures) - 1
+        self.found.lessons.append(Lesson(role, said, answer, place))
+
+
+def rule_of(kind: str, text: str, severity: int) -> Rule:
+    """A rule as an inducer's model writes it."""
+    provenance = Provenance(origin="references", author="teacher")
+    return Rule(id=rule_id(text), kind=RuleKind(kind), text=text, severity=severity, provenance=provenance)
+
+
+def _measured(measure: str, end: str, text: str, kind: RuleKind) -> Rule:
+    severity = 2 if kind is RuleKind.ANOMALOUS else 0
+    provenance = Provenance(origin="references", author="embedded")
+    name = f"{measure.replace('.', '-')}-{end}"
+    return Rule(id=name, kind=kind, text=text, severity=severity, provenance=provenance)
+
+
+def _window_of(pictures: Sequence[Picture]) -> Window:
+    first, last = pictures[0], pictures[-1]
+    return Window(
+        id=f"lesson:{first.index:09d}",
+        source="lesson",
+        start=first.time,
+        end=last.time + 1 / FPS,
+        first=first.index,
+        last=last.index,
+        fps=first.fps,
+        times=tuple(picture.time for picture in pictures),
+        frames=tuple(picture.index for picture in pictures),
+    )
+
+
+def _peaked(count: int) -> NDArray[np.float64]:
+    """Odds of so many places, the middle ones first."""
+    odds = np.exp(-2.0 * np.abs(np.arange(count) - (count - 1) / 2))
+    return np.asarray(odds / odds.sum())
+
+
+def _within(boxes: Sequence[Placed], region: Box) -> list[Placed]:
+    """What of the boxes lies in a region, as fractions of the region."""
+    x0, y0, x1, y1 = region
+    found = []
+    for kind, box in boxes:
+        left, right = ((min(max(edge, x0), x1) - x0) / (x1 - x0) for edge in (box[0], box[2]))
+        top, bottom = ((min(max(edge, y0), y1) - y0) / (y1 - y0) for edge in (box[1], box[3]))
+        if right - left > 0.01 and bottom - top > 0.01:
+            found.append((kind, (left, top, right, bottom)))
+    return found

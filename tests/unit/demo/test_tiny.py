@@ -1,0 +1,118 @@
+"""Tiny models: what they are taught with is what the agents ask, and a minute of training teaches them something."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from alarm_agents.agents.inducer import Proposed
+from alarm_agents.agents.perceiver import Perceiver, Seen
+from alarm_agents.agents.reasoner import Judged
+from alarm_agents.agents.reflector import Reconsidered
+from alarm_agents.demo import walkway
+from alarm_agents.demo.film import frames
+from alarm_agents.demo.scene import FPS
+from alarm_agents.demo.tiny.gather import FIRST_SEED
+from alarm_agents.demo.tiny.lessons import Lessons, School
+from alarm_agents.demo.tiny.truth import KINDS, truth_at
+from alarm_agents.models import Model
+from alarm_agents.models.registry import build_models
+from alarm_agents.scenario import load_scenario
+from alarm_agents.sources.held import HeldSource
+from alarm_agents.sources.media import Media
+from alarm_agents.sources.picture import Picture
+from support.records import window
+
+ANSWERS: dict[str, Any] = {
+    "perceiver": Seen,
+    "reasoner": Judged,
+    "reflector": Reconsidered,
+    "inducer": Proposed,
+}
+
+
+@pytest.fixture(scope="module")
+def lessons() -> Lessons:
+    scenario = load_scenario("walkway_mllm")
+    school = School(scenario, "tiny-a", np.random.default_rng(0))
+    asyncio.run(school.attend(FIRST_SEED - 1))
+    return school.found
+
+
+def test_the_truth_of_a_stretch_is_what_the_renderer_shows() -> None:
+    life = walkway.busy(3)
+    for span in life.scene.implanted:
+        found = truth_at(life, [span.start + 0.2 * step for step in range(5)])
+        assert found.anomalous
+        assert any(thing.kind == span.kind for thing in found.odd)
+        assert all(0 <= edge <= 1 for thing in found.things for edge in thing.region)
+
+
+def test_every_lesson_is_a_question_of_an_agent_with_an_answer_that_fits(lessons: Lessons) -> None:
+    assert {lesson.role for lesson in lessons.lessons} == set(ANSWERS)
+    for lesson in lessons.lessons:
+        ANSWERS[lesson.role].model_validate_json(lesson.answer)
+        shown = sum(part["type"] == "image" for turn in lesson.said for part in turn["content"])
+        assert shown == (lesson.picture is not None)
+        assert (lesson.picture is None) == (lesson.role == "inducer")
+    assert len(lessons.boxes) == len(lessons.pictures)
+    assert {kind for boxes in lessons.boxes for kind, _ in boxes} <= set(range(len(KINDS)))
+
+
+def test_verdicts_in_the_lessons_are_of_both_kinds_and_cite_only_rules_that_are_given(lessons: Lessons) -> None:
+    judged = [(each, json.loads(each.answer)) for each in lessons.lessons if each.role == "reasoner"]
+    assert {answer["label"] for _, answer in judged} == {"normal", "anomalous"}
+    for lesson, answer in judged:
+        assert all(rule in lesson.said[0]["content"][0]["text"] for rule in answer.get("rules", ()))
+
+
+@pytest.mark.models
+def test_grammars_let_every_answer_be_spelled_as_it_was_learned(lessons: Lessons) -> None:
+    pytest.importorskip("transformers", reason="needs the extra transformers")
+    llguidance = pytest.importorskip("llguidance", reason="needs the extra transformers")
+    from llguidance.hf import from_tokenizer
+
+    from alarm_agents.demo.tiny.shapes import tokenizer
+
+    some = lessons.lessons[::7]
+    said = [part["text"] for one in some for turn in one.said for part in turn["content"] if "text" in part]
+    words = tokenizer([*said, *(one.answer for one in some)])
+    guide = from_tokenizer(words, n_vocab=len(words))
+    compact = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": True}
+    for lesson in some:
+        schema = json.dumps(ANSWERS[lesson.role].model_json_schema())
+        matcher = llguidance.LLMatcher(guide, llguidance.LLMatcher.grammar_from_json_schema(schema, overrides=compact))
+        for token in words(lesson.answer, add_special_tokens=False)["input_ids"]:
+            allowed = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
+            assert allowed[token], (lesson.answer, words.decode([token]))
+            assert matcher.consume_token(token)
+
+
+@pytest.mark.models
+def test_a_minute_of_training_gives_a_model_that_answers_its_agents(lessons: Lessons, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the extra transformers")
+    pytest.importorskip("llguidance", reason="needs the extra transformers")
+    from alarm_agents.demo.tiny.shapes import SHAPES
+    from alarm_agents.demo.tiny.train import train
+
+    folder = tmp_path / "tiny"
+    short = train(SHAPES[0], lessons, lessons, tmp_path / "short", steps=2, minutes=5)
+    longer = train(SHAPES[0], lessons, lessons, folder, steps=30, minutes=5)
+    assert longer.loss < 0.9 * short.loss
+
+    scenario = load_scenario("walkway_mllm")
+    settings = scenario.models["tiny-a"].model_copy(update={"model": str(folder), "max_tokens": 200})
+    model: Model = build_models({"tiny-a": settings}, tmp_path)["tiny-a"]
+    life = walkway.busy(4)
+    pictures = [Picture(image, i, i / FPS, FPS) for i, image in zip(range(4), frames(life.scene), strict=False)]
+    media = Media(HeldSource(pictures, "clip", "frames"), 640)
+    perceiver = Perceiver.of(scenario, "tiny-a", {"tiny-a": model})
+    answer = asyncio.run(perceiver.perceive(window(), (), media, scenario))
+    assert answer.member == "tiny-a"
+    # So short a training need not end its answers; what it does end conforms.
+    assert answer.parse.usable or answer.parse.value == "unparsed"
