@@ -99,7 +99,12 @@ def judge(
         budget_verified=verified,
         frames=_by_frame(deciding),
         severity=max((_severity(reading.rule, measurements) for reading in fired), default=0),
-        rationale=_reasons(cited, deciding, measurements, lift) + _said(undecided),
+        rationale="; ".join(
+            [
+                *(fact.text for fact in _beyond(fired, measurements, facts) if fact.rules),
+                _reasons(cited, deciding, measurements, lift) + _said(undecided),
+            ]
+        ),
         rules=tuple(dict.fromkeys([*(rule.ref for rule in cited), *_spoken_for(fired, measurements, facts)])),
         beyond=tuple(r.rule.threshold.measure for r in fired if r.rule.threshold is not None),
         parse=Parse.EMBEDDED,
@@ -197,9 +202,14 @@ def _series(threshold: Threshold, measurements: Sequence[Measurement]) -> tuple[
 
 def _spoken_for(fired: Sequence[Reading], measurements: Sequence[Measurement], facts: Sequence[Fact]) -> list[RuleRef]:
     """The rules in words that what lies beyond the limits was held against, and found to speak for it."""
-    beyond = {reading.rule.threshold.measure for reading in fired if reading.rule.threshold is not None}
+    return [ref for fact in _beyond(fired, measurements, facts) for ref in fact.rules]
+
+
+def _beyond(fired: Sequence[Reading], measurements: Sequence[Measurement], facts: Sequence[Fact]) -> list[Fact]:
+    """The facts of the measures that are beyond their limits."""
+    measures = {reading.rule.threshold.measure for reading in fired if reading.rule.threshold is not None}
     said = (*facts, *(fact for measurement in measurements for fact in measurement.facts))
-    return [ref for fact in said if fact.measure in beyond for ref in fact.rules]
+    return [fact for fact in dict.fromkeys(said) if fact.measure in measures]
 
 
 def _severity(rule: Rule, measurements: Sequence[Measurement]) -> int:

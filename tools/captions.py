@@ -40,7 +40,7 @@ class Captions:
     def fit(self, references: Sequence[Sequence[Caption]]) -> None:
         """Remember what the captions of the references say."""
         texts = [caption.text for reference in references for caption in reference]
-        places = np.unique(np.linspace(0, len(texts) - 1, min(len(texts), MOST)).astype(int)) if texts else []
+        places = np.unique(np.linspace(0, max(0, len(texts) - 1), min(len(texts), MOST)).astype(int)).tolist()
         self._references = [said for place in places if (said := clauses(texts[place]))]
         self._deduction = None
 
@@ -61,7 +61,7 @@ class Captions:
         if self._deduction is None:
             self._deduction = Deduction(self._embedder, self._rules, self._references)
         scale = max(LEAST_TYPICAL, self._deduction.typical) if self._references else 1.0
-        judged = [self._deduction.judge(caption.text) for caption in new]
+        judged = self._deduction.judge([caption.text for caption in new])
         place = max(range(len(new)), key=lambda i: judged[i].oddity)
         values = {
             "oddity": tuple(each.oddity / scale for each in judged),

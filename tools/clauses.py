@@ -110,11 +110,15 @@ def _of_sentence(sentence: str) -> list[Clause]:
     found: list[Clause] = []
     acts = False
     for part in _BETWEEN.split(rest):
-        bare = _THERE.sub("", part.strip())
-        subject = _ANYBODY.match(bare) or _ANOTHER.match(bare)
-        if subject and not listed:
-            acts = True
-            found.append(Clause("person", canonical(bare[subject.end() :])))
-        else:
-            found.append(Clause("person" if acts and not listed else "thing", canonical(bare)))
+        named, text = _part(part)
+        acts = acts or named
+        found.append(Clause("person" if acts and not listed else "thing", text))
     return found
+
+
+@lru_cache(maxsize=65_536)
+def _part(part: str) -> tuple[bool, str]:
+    """Whether a part of a sentence names somebody, and what it says, of them or else of whoever was named before."""
+    bare = _THERE.sub("", part.strip())
+    subject = _ANYBODY.match(bare) or _ANOTHER.match(bare)
+    return subject is not None, canonical(bare[subject.end() :] if subject else bare)

@@ -22,7 +22,7 @@ from alarm_agents.types import Rule, RuleKind
 SAID = 0.7
 """Likeness of words from which on one stands for the other ("bicycle" and "bike" are at 0.76)."""
 HALF = 0.5
-"""Likeness under which a rule's word counts as not said at all."""
+"""Likeness up to which a rule's word counts as not said at all."""
 USUAL_SHARE = 0.05
 """What a rule of anomaly speaks of is normal here where more references than this share say it (5% level)."""
 MOST_KEPT = 50_000
@@ -45,7 +45,6 @@ class Atom:
     clause: Clause
     rule: Rule
     words: tuple[str, ...]
-    stems: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -105,27 +104,24 @@ class Deduction:
 
     def __init__(self, embedder: Embedder, rules: Sequence[Rule], references: Sequence[Sequence[Clause]]) -> None:
         self._embedder = embedder
-        self._word_vectors: dict[str, Vectors] = {}
+        self._by_word: dict[str, Vectors] = {}
         self._known: dict[Clause, Held] = {}
         self._bank = list(dict.fromkeys(clause for reference in references for clause in reference))
         parted = [(rule, clause) for rule in rules for clause in atoms(rule.text)]
         self._usual = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.NORMAL]
-        odd = [
-            Atom(clause, rule, tuple(words(clause.text)), frozenset(map(stem, words(clause.text))))
-            for rule, clause in parted
-            if rule.kind is RuleKind.ANOMALOUS
-        ]
-        self._odd = [atom for atom in odd if not self._excused(atom, references)]
-        self._odd_vectors = self._embedder.embed([atom.clause.text for atom in self._odd])
+        odd = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.ANOMALOUS]
+        self._set_odd(odd)
+        if normal := self._normal_here(references):
+            self._set_odd([each for i, each in enumerate(odd) if i not in normal])
         self._normal = Statements([clause for _, clause in self._usual], embedder)
         self._said = Statements(self._bank, embedder)
         self.typical = self._typical(references)
 
-    def judge(self, caption: str) -> Judged:
-        """Judge a caption. One without clauses says nothing, and is neither odd nor new."""
-        said = clauses(caption)
-        self._hold(said)
-        return self._sum([self._known[clause] for clause in said])
+    def judge(self, captions: Sequence[str]) -> list[Judged]:
+        """Judge captions. One without clauses says nothing, and is neither odd nor new."""
+        said = [clauses(caption) for caption in captions]
+        self._hold(list(dict.fromkeys(clause for each in said for clause in each)))
+        return [self._sum([self._known[clause] for clause in each]) for each in said]
 
     def _sum(self, held: Sequence[Held]) -> Judged:
         """Families of activity (the strongest counts), the largest margin from -1 up, and the mean novelty of persons.
@@ -149,21 +145,18 @@ class Deduction:
         if len(self._known) > MOST_KEPT:
             kept = set(said)
             self._known = {clause: held for clause, held in self._known.items() if clause in kept}
+        self._vectors_of([word for clause in new for word in words(clause.text)])
         for clause, vector in zip(new, self._embedder.embed([clause.text for clause in new]), strict=True):
             self._known[clause] = self._against(clause, vector)
 
     def _against(self, clause: Clause, vector: Vectors, without: frozenset[int] = frozenset()) -> Held:
         nearest, atom, activity = 0.0, None, 0.0
-        said = words(clause.text)
-        stems = set(map(stem, said))
-        for place, candidate in enumerate(self._odd):
-            if not self._concerns(candidate, clause):
-                continue
-            covered = self._covered(candidate, said, stems)
-            alike = max(0.0, float(self._odd_vectors[place] @ vector))
-            if atom is None or (covered >= SAID, covered + alike) > (activity >= SAID, activity + nearest):
-                atom = candidate
-            activity, nearest = max(activity, covered), max(nearest, alike)
+        concerned = self._concerned[clause.kind]
+        if len(concerned):
+            covered = self._covered(clause)[concerned]
+            alike = np.maximum(0.0, self._odd_vectors[concerned] @ vector)
+            activity, nearest = float(covered.max()), float(alike.max())
+            atom = self._odd[concerned[int(np.argmax(covered + alike + (covered >= SAID)))]]
         by_rule, rule = self._normal.likeness(clause.kind, vector)
         by_reference, place = self._said.likeness(clause.kind, vector, without)
         usual, by = ("", None)
@@ -174,42 +167,49 @@ class Deduction:
         novelty = 1.0 - min(1.0, by_reference if self._bank else by_rule)
         return Held(clause, activity, nearest - max(by_rule, by_reference), novelty, atom, usual, by)
 
-    @staticmethod
-    def _concerns(atom: Atom, clause: Clause) -> bool:
-        """What is said of persons is held against rules of persons; what a rule says of things, against all."""
-        return atom.clause.kind == "thing" or clause.kind == "person"
-
-    def _covered(self, atom: Atom, said: Sequence[str], stems: set[str]) -> float:
-        """How far the least said word of the atom is said."""
-        least = 1.0
-        for word in atom.words:
-            if stem(word) in stems:
-                continue
-            vector = self._of_word(word)
-            least = min(least, max((float(vector @ self._of_word(other)) for other in said), default=0.0))
-            if least < HALF:
-                return 0.0
-        return least
-
-    def _of_word(self, word: str) -> Vectors:
-        vector = self._word_vectors.get(word)
-        if vector is None:
-            vector = self._word_vectors[word] = self._embedder.embed([word])[0]
-        return vector
-
-    def _excused(self, atom: Atom, references: Sequence[Sequence[Clause]]) -> bool:
-        if atom.rule.provenance.origin in ("person", "review") or not references:
-            return False
-        saying = sum(any(self._says(clause, atom) for clause in reference) for reference in references)
-        return saying > 0 and bool(bdtrc(saying - 1, len(references), USUAL_SHARE) <= USUAL_SHARE * (1 + 1e-9))
-
-    def _says(self, clause: Clause, atom: Atom) -> bool:
+    def _covered(self, clause: Clause) -> NDArray[np.float64]:
+        """For each alternative of the rules of anomaly, how far its least said word is said: (n,), in [0, 1]."""
         said = words(clause.text)
-        return self._concerns(atom, clause) and self._covered(atom, said, set(map(stem, said))) >= SAID
+        alike = np.maximum(0.0, self._word_vectors @ self._vectors_of(said).T).max(axis=1).astype(float)
+        stems = set(map(stem, said))
+        alike[[i for i, each in enumerate(self._word_stems) if each in stems]] = 1.0
+        found: NDArray[np.float64] = np.minimum.reduceat(alike, self._word_starts)
+        return found
+
+    def _vectors_of(self, said: Sequence[str]) -> Vectors:
+        """The vectors of words, each embedded once."""
+        new = [word for word in dict.fromkeys(said) if word not in self._by_word]
+        if new:
+            self._by_word.update(zip(new, self._embedder.embed(new), strict=True))
+        return np.stack([self._by_word[word] for word in said])
+
+    def _set_odd(self, odd: Sequence[tuple[Rule, Clause]]) -> None:
+        """Judge by these alternatives; those of things are held against clauses of persons, too."""
+        self._odd = [Atom(clause, rule, tuple(words(clause.text))) for rule, clause in odd]
+        said = [word for atom in self._odd for word in atom.words]
+        self._word_stems = [stem(word) for word in said]
+        self._word_vectors = self._embedder.embed(said)
+        self._word_starts = np.cumsum([0, *(len(atom.words) for atom in self._odd)])[:-1]
+        self._odd_vectors = self._embedder.embed([atom.clause.text for atom in self._odd])
+        things = [i for i, atom in enumerate(self._odd) if atom.clause.kind == "thing"]
+        self._concerned = {"person": np.arange(len(self._odd)), "thing": np.array(things, int)}
+
+    def _normal_here(self, references: Sequence[Sequence[Clause]]) -> set[int]:
+        """The alternatives that references say too often for them to be odd."""
+        if not references or not self._odd:
+            return set()
+        says = {clause: np.flatnonzero(self._covered(clause) >= SAID).tolist() for clause in self._bank}
+        count = np.zeros(len(self._odd), int)
+        for reference in references:
+            places = {i for clause in reference for i in says[clause] if i in self._concerned[clause.kind]}
+            count[list(places)] += 1
+        often = bdtrc(np.maximum(count - 1, 0), len(references), USUAL_SHARE) <= USUAL_SHARE * (1 + 1e-9)
+        by_person = [atom.rule.provenance.origin in ("person", "review") for atom in self._odd]
+        return set(np.flatnonzero(often & (count > 0) & ~np.array(by_person)).tolist())
 
     def _typical(self, references: Sequence[Sequence[Clause]]) -> float:
         """The median oddity of a reference held against the others (one alone: its clauses against each other)."""
-        count = {clause: 0 for clause in self._bank}
+        count = dict.fromkeys(self._bank, 0)
         for reference in references:
             for clause in set(reference):
                 count[clause] += 1
@@ -218,7 +218,9 @@ class Deduction:
         found = []
         for reference in references:
             own = frozenset(place[clause] for clause in reference if count[clause] == 1)
-            held = [self._against(clause, vectors[clause], own if len(references) > 1 else frozenset({place[clause]}))
-                    for clause in reference]
+            held = [
+                self._against(clause, vectors[clause], own if len(references) > 1 else frozenset({place[clause]}))
+                for clause in reference
+            ]
             found.append(self._sum(held).oddity)
         return float(np.median(found)) if found else 1.0

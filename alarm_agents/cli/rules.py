@@ -79,7 +79,10 @@ def add(
     text: Annotated[str, typer.Argument(help="The rule in words: models read it.")],
     scenario: WhichScenario = None,
     predicate: Annotated[
-        str | None, typer.Option(help="A CEL expression that is true when the rule applies; needed without models, but for captions.")
+        str | None,
+        typer.Option(
+            help="A CEL expression that is true when the rule applies; needed without models, but for captions."
+        ),
     ] = None,
     kind: Annotated[
         RuleKind, typer.Option(help="Whether it describes what is normal or anomalous.")

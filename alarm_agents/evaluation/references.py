@@ -15,9 +15,7 @@ from alarm_agents.sources.captions import CaptionSource
 Chosen = dict[Path, frozenset[int]]
 
 
-def choose(
-    paths: Sequence[Path], *, label: int | None, says: str, frames: int | None, guard: int, seed: int
-) -> Chosen:
+def choose(paths: Sequence[Path], *, label: int | None, says: str, frames: int | None, guard: int, seed: int) -> Chosen:
     """The frame numbers to learn from, by captions file: `frames` of those that qualify (all, when None or fewer).
 
     A frame qualifies by its label (any, when None) and, with `says`, by words that its caption holds; a normal one

@@ -184,9 +184,7 @@ class Suite(Block):
             return None
         given = self.references
         label, says, guard = given.where.label, given.where.says, given.guard
-        return choose(
-            self.reference_paths(), label=label, says=says, frames=given.frames, guard=guard, seed=seed
-        )
+        return choose(self.reference_paths(), label=label, says=says, frames=given.frames, guard=guard, seed=seed)
 
     def labelled_sources(self) -> list[LabelledSource]:
         """The cases to run, globs followed; raises `ScenarioError` for a file that isn't there or a source twice."""

@@ -16,8 +16,8 @@ CAPTIONS = [
         [],
     ),
     (
-        "One person is sitting on the grass, another is walking towards the stairs. Other than people, there are trees, "
-        "a pathway, and a building.",
+        "One person is sitting on the grass, another is walking towards the stairs. Other than people, there are "
+        "trees, a pathway, and a building.",
         ["sitting on grass", "walking towards stairs"],
         ["trees", "pathway", "building"],
     ),
@@ -53,7 +53,22 @@ TEXT = st.text(max_size=300) | st.lists(
     st.sampled_from(
         [
             *("the", "third", "person", "is", "also", "and", ",", ".", "walking", "12", "people", "there", "are", "in"),
-            *("image", "other", "than", "riding", "a", "bicycle", "to", "be", "appears", "'s", "\n", "one", "of", "them"),
+            *(
+                "image",
+                "other",
+                "than",
+                "riding",
+                "a",
+                "bicycle",
+                "to",
+                "be",
+                "appears",
+                "'s",
+                "\n",
+                "one",
+                "of",
+                "them",
+            ),
         ]
     ),
     max_size=40,
