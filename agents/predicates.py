@@ -11,7 +11,7 @@ from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError
 from alarm_agents.scenario import OBSERVED_NAMES
 from alarm_agents.tools.experts import MEASURES, check_measures, named_measures
-from alarm_agents.types import Fact, Label, Measurement, Parse, Perception, Rule, RuleKind, Threshold, Verdict
+from alarm_agents.types import Fact, Label, Measurement, Parse, Perception, Rule, RuleKind, RuleRef, Threshold, Verdict
 from alarm_agents.uncertainty.calibration import Calibration
 from alarm_agents.uncertainty.graded import AT_TYPICAL, graded
 
@@ -99,8 +99,13 @@ def judge(
         budget_verified=verified,
         frames=_by_frame(deciding),
         severity=max((_severity(reading.rule, measurements) for reading in fired), default=0),
-        rationale=_reasons(cited, deciding, measurements, lift) + _said(undecided),
-        rules=tuple(rule.ref for rule in cited),
+        rationale="; ".join(
+            [
+                *(fact.text for fact in _beyond(fired, measurements, facts) if fact.rules),
+                _reasons(cited, deciding, measurements, lift) + _said(undecided),
+            ]
+        ),
+        rules=tuple(dict.fromkeys([*(rule.ref for rule in cited), *_spoken_for(fired, measurements, facts)])),
         beyond=tuple(r.rule.threshold.measure for r in fired if r.rule.threshold is not None),
         parse=Parse.EMBEDDED,
         round=round_,
@@ -193,6 +198,18 @@ def _series(threshold: Threshold, measurements: Sequence[Measurement]) -> tuple[
         if measurement.expert == expert:
             return measurement.frames.get(name, ())
     return ()
+
+
+def _spoken_for(fired: Sequence[Reading], measurements: Sequence[Measurement], facts: Sequence[Fact]) -> list[RuleRef]:
+    """The rules in words that what lies beyond the limits was held against, and found to speak for it."""
+    return [ref for fact in _beyond(fired, measurements, facts) for ref in fact.rules]
+
+
+def _beyond(fired: Sequence[Reading], measurements: Sequence[Measurement], facts: Sequence[Fact]) -> list[Fact]:
+    """The facts of the measures that are beyond their limits."""
+    measures = {reading.rule.threshold.measure for reading in fired if reading.rule.threshold is not None}
+    said = (*facts, *(fact for measurement in measurements for fact in measurement.facts))
+    return [fact for fact in dict.fromkeys(said) if fact.measure in measures]
 
 
 def _severity(rule: Rule, measurements: Sequence[Measurement]) -> int:

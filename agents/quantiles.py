@@ -32,11 +32,11 @@ PHRASES = {
     "presence.stays": "something stays for {} seconds",
     "presence.left": "something small stays for {} seconds",
     "presence.absent": "the share of a thing that should be there by now and is not is {}",
-    "captions.novelty": "what captions say differs by {} from what they usually say (0 the same)",
+    "captions.oddity": "what captions say is {} times as odd as what references say",
 }
 """The measures that rules are made of, and how they read."""
 SHARES = ("motion.still",)
-BRIEF = ("motion.ratio", "motion.speed", "captions.novelty")
+BRIEF = ("motion.ratio", "motion.speed", "captions.oddity")
 """Measures that a few frames teach: their prior spread allows for it."""
 LONG, SEVERAL = 8, 8
 """Frames that half of the references, and blocks that all of them, must have for the other measures to be taught."""
@@ -48,9 +48,10 @@ EXPECTED = {
     "presence.stays": 0.3,
     "presence.left": 0.2,
     "presence.absent": 0.2,
+    "captions.oddity": 0.4,
 }
 """Spread of a measure held before any reference is seen, where it is not `USUAL_SPREAD`: crowds come and go slowly, and
-a few minutes of them tell little of how large they get."""
+a few minutes of them tell little of how large they get; captions of one scene are worded in many ways."""
 
 
 def quantile_rules(

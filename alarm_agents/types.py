@@ -92,6 +92,13 @@ class Window(Record):
     """The source's frame number behind each time stamp (frames are skipped when fps is reduced)."""
 
 
+class RuleRef(Record):
+    """A rule as cited by a verdict: which one, and in which version."""
+
+    id: str
+    version: int
+
+
 class Fact(Record):
     """One observed thing, in words (`text`) and in parts."""
 
@@ -108,6 +115,8 @@ class Fact(Record):
     perceiver: str = ""
     measure: str = ""
     """The expert's measure that the fact tells of, as `motion.ratio`; empty for what models see."""
+    rules: tuple[RuleRef, ...] = ()
+    """The rules in words that what was seen is nearest to, where an expert held it against them."""
 
 
 class Measurement(Record):
@@ -216,13 +225,6 @@ class Rule(Record):
     def ref(self) -> RuleRef:
         """The name and version that a verdict cites."""
         return RuleRef(id=self.id, version=self.version)
-
-
-class RuleRef(Record):
-    """A rule as cited by a verdict: which one, and in which version."""
-
-    id: str
-    version: int
 
 
 class Verdict(Record):

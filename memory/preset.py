@@ -16,7 +16,7 @@ def adopt(scenario: Scenario, memory: RuleMemory) -> None:
     One that a person has disabled or changed since stays as it is.
     """
     known = {rule.id: rule for rule in memory.latest()}
-    brought = [_rule(found, scenario.name) for found in scenario.rules]
+    brought = rules_of(scenario)
     gone = [rule for rule in known.values() if _stale(rule, brought)]
     memory.add(
         [
@@ -24,6 +24,11 @@ def adopt(scenario: Scenario, memory: RuleMemory) -> None:
             *(rule.model_copy(update={"status": RuleStatus.DISABLED}) for rule in gone),
         ]
     )
+
+
+def rules_of(scenario: Scenario) -> list[Rule]:
+    """The scenario's own rules, as they are stored first."""
+    return [_rule(found, scenario.name) for found in scenario.rules]
 
 
 def covers(scenario: Scenario, expert: str) -> bool:

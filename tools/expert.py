@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
-from alarm_agents.types import Box, Fact
+from alarm_agents.types import Box, Fact, Rule
 
 Frame_contra = TypeVar("Frame_contra", contravariant=True)
 
@@ -65,4 +65,13 @@ class LooksAgain(Protocol):
 
         The values are comparable with those of `measure`; one a picture.
         """
+        ...
+
+
+@runtime_checkable
+class FollowsRules(Protocol):
+    """An expert that measures by rules in words, too."""
+
+    def follow(self, rules: Sequence[Rule]) -> None:
+        """Measure by these active rules from the next frame on."""
         ...

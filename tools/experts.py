@@ -13,10 +13,10 @@ from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.sources.base import Kind
 from alarm_agents.tools.appearance import Appearance
 from alarm_agents.tools.camera import Camera
+from alarm_agents.tools.captions import Captions
 from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.geometry import Geometry
 from alarm_agents.tools.motion import Motion
-from alarm_agents.tools.novelty import Novelty
 from alarm_agents.tools.presence import Presence
 from alarm_agents.tools.scene import Scene
 
@@ -25,9 +25,9 @@ MEASURES = {
     "geometry": ("shape", "crowding"),
     "appearance": ("look",),
     "presence": ("stays", "left", "absent"),
-    "captions": ("novelty",),
+    "captions": ("oddity", "novelty"),
 }
-"""What each expert measures (all but `speed`, `moving` and `novelty` only once references have taught it).
+"""What each expert measures (all but `speed`, `moving` and those of captions only once references have taught it).
 
 What the camera expert finds is no matter of rules: a window in which the camera is blind is not judged at all.
 """
@@ -55,7 +55,7 @@ def check_measures(expression: str, *, where: str) -> None:
 def experts_for(kind: Kind) -> dict[str, Expert[Any]]:
     """Fresh experts for sources of `frames` or `captions`, by name."""
     if kind != "frames":
-        return {"captions": Novelty(default_embedder())}
+        return {"captions": Captions(default_embedder())}
     scene = Scene()
     experts = (Motion(scene), Geometry(scene), Appearance(scene), Presence(scene), Camera())
     return {expert.name: expert for expert in experts}

@@ -79,7 +79,10 @@ def add(
     text: Annotated[str, typer.Argument(help="The rule in words: models read it.")],
     scenario: WhichScenario = None,
     predicate: Annotated[
-        str | None, typer.Option(help="A CEL expression that is true when the rule applies; needed without models.")
+        str | None,
+        typer.Option(
+            help="A CEL expression that is true when the rule applies; needed without models, but for captions."
+        ),
     ] = None,
     kind: Annotated[
         RuleKind, typer.Option(help="Whether it describes what is normal or anomalous.")
@@ -91,7 +94,7 @@ def add(
     if predicate is not None:
         check_predicate(predicate, where="--predicate")
     else:
-        note("this rule has no --predicate: only models can apply it, experts cannot", "yellow")
+        note("this rule has no --predicate: models apply it, and the captions expert; no other expert can", "yellow")
     written = written_by_person(text, kind, predicate=predicate, severity=severity, author=who())
     report(_memory(scenario).add([written])[0], json_)
 

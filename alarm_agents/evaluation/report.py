@@ -20,9 +20,12 @@ def render(result: Mapping[str, Any]) -> RenderableType:
     """The result of `alarm test` (the object that `--json` prints) as a summary and three tables.
 
     Keys: suite, passed, seconds, frames, windows, fps, models, metrics, expectations, cases; and `unscored`,
-    the number of frames that got no score, where there is one.
+    the number of frames that got no score, `rows`, metrics of other ways to score the same frames, and `flip`, where
+    there are any.
     """
-    parts: list[RenderableType] = [_summary(result), _metrics(result["metrics"])]
+    parts: list[RenderableType] = [_summary(result), _metrics(result["metrics"], result.get("rows", {}))]
+    if result.get("flip"):
+        parts.append(_flip(result["flip"]))
     if result["expectations"]:
         parts.append(_expectations(result["expectations"]))
     return Group(*parts, _cases(result["cases"]))
@@ -41,10 +44,21 @@ def _summary(result: Mapping[str, Any]) -> Text:
     return lines
 
 
-def _metrics(metrics: Mapping[str, Any]) -> Table:
+def _metrics(metrics: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Table:
     table = _table("Metrics", "metric", "value")
     for name, value in flat(metrics).items():
         table.add_row(Text(_plain(name)), _number(value))
+    for row, values in rows.items():
+        for name, value in values.items():
+            table.add_row(Text(f"{_plain(name)} {_plain(row)}"), _number(value))
+    return table
+
+
+def _flip(flip: Mapping[str, Any]) -> Table:
+    table = _table(f"With '{_plain(flip['says'])}' among the references", "", "before", "after")
+    for name in ("false_alarms", "rest_auroc"):
+        table.add_row(name, _number(flip[name]["before"]), _number(flip[name]["after"]))
+    table.add_row("false alarms fell by", "", _number(flip["fell"]))
     return table
 
 

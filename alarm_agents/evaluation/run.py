@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from alarm_agents.evaluation.expectations import check
+from alarm_agents.evaluation.flip import compare
 from alarm_agents.evaluation.labels import read_labels
 from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute, frame_auroc
+from alarm_agents.evaluation.references import Chosen, choose, merged, spoken
 from alarm_agents.evaluation.suite import LabelledSource, Suite
+from alarm_agents.evaluation.vocabulary import without_vocabulary
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.monitor.teach import teach
@@ -47,31 +50,76 @@ async def run_suite(
     """
     started = time.monotonic()
     chosen = seed if seed is not None else (suite.references.seed if suite.references else suite.seed)
-    scenario, builder = load_monitor(suite.scenario_location)
+    scenario, _ = load_monitor(suite.scenario_location)
     sources = suite.labelled_sources()
     outcomes = [Outcome(source, read_labels(source.labels)) for source in sources]  # all labels before any work
-    namespace = "test-" + hashlib.sha256(f"{file.resolve()} {chosen}".encode()).hexdigest()[:8]
+    space = "test-" + hashlib.sha256(f"{file.resolve()} {chosen}".encode()).hexdigest()[:8]
+    references = suite.chosen_references(chosen)
+    await _run(workspace, suite, outcomes, references, seed=chosen, namespace=space, progress=progress)
+    if references is not None:  # what was learned from is no test
+        for outcome in outcomes:
+            kept = references.get(outcome.source.path, frozenset())
+            outcome.labels = {frame: label for frame, label in outcome.labels.items() if frame not in kept}
+    result = _result(suite, scenario, outcomes, time.monotonic() - started)
+    if suite.flip is not None and references is not None:
+        result["flip"] = await _flipped(workspace, suite, outcomes, references, seed=chosen, namespace=space + "-flip")
+    workspace.runs.save_suite_result(suite.name, result)
+    return result
+
+
+async def _run(
+    workspace: Workspace,
+    suite: Suite,
+    outcomes: Sequence[Outcome],
+    references: Chosen | None,
+    *,
+    seed: int,
+    namespace: str,
+    progress: Progress = lambda _: None,
+) -> None:
+    """Teach from the references and watch every source, in a namespace that is emptied first."""
     workspace.cases.forget(namespace)
+    scenario, builder = load_monitor(suite.scenario_location)
     monitor = Monitor(workspace, scenario, builder, namespace=namespace, ask_people=False, smoothing=suite.smoothing)
     async with monitor:
         if suite.references is not None:
-            paths = [str(path) for path in suite.reference_paths()]
+            paths = [str(path) for path in (references or suite.reference_paths())]
             await teach(
                 workspace,
                 scenario,
                 monitor.models,
                 paths,
                 frames=suite.references.frames,
-                seed=chosen,
+                seed=seed,
+                chosen=None if references is None else {str(path): each for path, each in references.items()},
                 namespace=namespace,
                 progress=progress,
             )
         for place, outcome in enumerate(outcomes):
             progress(f"watching {outcome.source.name} ({place + 1} of {len(outcomes)})")
             await _watch(monitor, outcome)
-    result = _result(suite, scenario, outcomes, time.monotonic() - started)
-    workspace.runs.save_suite_result(suite.name, result)
-    return result
+
+
+async def _flipped(
+    workspace: Workspace,
+    suite: Suite,
+    before: Sequence[Outcome],
+    references: Chosen,
+    *,
+    seed: int,
+    namespace: str,
+) -> dict[str, Any]:
+    """What changes when frames that say something join the references: see `alarm_agents.evaluation.flip`."""
+    assert suite.flip is not None
+    paths = [outcome.source.path for outcome in before]
+    added = choose(paths, label=None, says=suite.flip.says, frames=suite.flip.frames, guard=0, seed=seed)
+    after = [Outcome(outcome.source, outcome.labels) for outcome in before]
+    await _run(workspace, suite, after, merged([references, added]), seed=seed, namespace=namespace)
+    learned = [added.get(path, frozenset()) for path in paths]
+    said = [spoken(path, suite.flip.says) for path in paths]
+    tables = [(_rows(0, was)[0], _rows(0, now)[0]) for was, now in zip(before, after, strict=True)]
+    labels = [outcome.labels for outcome in before]
+    return {"says": suite.flip.says, **compare(labels, tables, said, learned)}
 
 
 async def _watch(monitor: Monitor, outcome: Outcome) -> None:
@@ -106,6 +154,7 @@ def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], secon
         "models": sorted({model for case in cases for model in case.models}),
         "unscored": int(np.sum(table.unscored)),
         "metrics": metrics,
+        "rows": without_vocabulary([(outcome.labels, outcome.cases) for outcome in outcomes]),
         "expectations": [expectation.model_dump() for expectation in expectations],
         "cases": [_case_summary(outcome, columns) for outcome, columns in zip(outcomes, tables, strict=True)],
     }

@@ -17,7 +17,9 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field
 
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.expectations import NAMES, Bounds
+from alarm_agents.evaluation.references import Chosen, choose
 from alarm_agents.scenario import Block
+from alarm_agents.tools.smoothing import CAUSAL, OFFLINE, Smoothing
 from alarm_agents.yamlfile import explain, read_yaml
 
 PathText = Annotated[str, Field(min_length=1)]
@@ -31,6 +33,15 @@ def _source_in_short(value: object) -> object:
     if not isinstance(value, dict | CaseSource):
         # Not a TypeError: pydantic would let that through as a crash.
         raise ValueError("a source is a path, a glob, or a block like {kind: captions, path: ...}")  # noqa: TRY004
+    return value
+
+
+def _smoothing_in_short(value: object) -> object:
+    """`causal` and `offline` to the strategies that they stand for."""
+    if isinstance(value, str):
+        if value not in ("causal", "offline"):
+            raise ValueError("smoothing is causal, offline, or a block like {kind: gaussian, frames: 60}")
+        return CAUSAL if value == "causal" else OFFLINE
     return value
 
 
@@ -62,12 +73,50 @@ class SuiteCase(Block):
         return self
 
 
-class References(Block):
-    """Normal data to learn from: all of it, or `frames` of its frames drawn with `seed`."""
+class Where(Block):
+    """Which labelled captions are references: those of that label, and those that say these words."""
 
+    label: Literal[0, 1] | None = None
+    says: str = ""
+
+
+class References(Block):
+    """Normal data to learn from: all of it, or `frames` of its frames drawn with `seed`.
+
+    With `kind: captions` the sources (`path`) are labelled captions, of which `where` tells the references, at least
+    `guard` frames from any that is labelled anomalous; these frames are then in no metric.
+    """
+
+    kind: Literal["auto", "captions"] = "auto"
     sources: tuple[PathText, ...] = Field(min_length=1)
     frames: int | None = Field(None, ge=1)
     seed: int = Field(0, ge=0)
+    where: Where = Where(label=0)
+    guard: int = Field(25, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _path_in_short(cls, value: object) -> object:
+        if isinstance(value, dict) and "path" in value:
+            if "sources" in value:
+                raise ValueError("name the references by path or by sources, not by both")
+            path = value["path"]
+            value = {key: each for key, each in value.items() if key != "path"}
+            value["sources"] = [path] if isinstance(path, str) else path
+        return value
+
+    @model_validator(mode="after")
+    def _of_captions(self) -> References:
+        if self.kind != "captions" and {"where", "guard"} & self.model_fields_set:
+            raise ValueError("where and guard are for labelled captions: say kind: captions")
+        return self
+
+
+class Flip(Block):
+    """A change of the definition: frames whose captions say these words join the references, and are normal then."""
+
+    says: str = Field(min_length=3)
+    frames: int = Field(10, ge=1)
 
 
 @dataclass(frozen=True)
@@ -89,11 +138,18 @@ class Suite(Block):
     scenario: PathText
     references: References | None = None
     cases: tuple[SuiteCase, ...] = Field(min_length=1)
-    smoothing: Literal["causal", "offline"] = "causal"
+    smoothing: Annotated[Smoothing, BeforeValidator(_smoothing_in_short)] = CAUSAL
+    flip: Flip | None = None
     seed: int = Field(0, ge=0)
     expect: dict[str, Bounds] = Field({})
     # Private, so that a file can't set it.
     _file: Path = PrivateAttr(Path("suite.yaml"))
+
+    @model_validator(mode="after")
+    def _flips_captions(self) -> Suite:
+        if self.flip and not (self.references and self.references.kind == "captions"):
+            raise ValueError("flip adds captions to the references: it needs references of kind: captions")
+        return self
 
     @field_validator("expect", mode="before")
     @classmethod
@@ -121,6 +177,14 @@ class Suite(Block):
         patterns = self.references.sources if self.references else ()
         found = [name for i, text in enumerate(patterns) for name in self._matches(text, f"references.sources.{i}")]
         return list(dict.fromkeys(self.folder / name for name in found))
+
+    def chosen_references(self, seed: int) -> Chosen | None:
+        """The frames to learn from where references are labelled captions; None where they are drawn as they come."""
+        if self.references is None or self.references.kind != "captions":
+            return None
+        given = self.references
+        label, says, guard = given.where.label, given.where.says, given.guard
+        return choose(self.reference_paths(), label=label, says=says, frames=given.frames, guard=guard, seed=seed)
 
     def labelled_sources(self) -> list[LabelledSource]:
         """The cases to run, globs followed; raises `ScenarioError` for a file that isn't there or a source twice."""

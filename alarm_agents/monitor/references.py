@@ -46,6 +46,19 @@ def draw(medias: Sequence[Media], frames: int | None, seed: int) -> list[Clip]:
     return clips
 
 
+def picked(medias: Sequence[Media], wanted: Sequence[frozenset[int]]) -> list[Clip]:
+    """The frames of these numbers, each a reference by itself; raises `SourceError` when there is none."""
+    clips = [
+        Clip(media.source.slug, [as_held(frame)])
+        for media, numbers in zip(medias, wanted, strict=True)
+        for frame in media.source.frames()
+        if frame.index in numbers
+    ]
+    if not clips:
+        raise SourceError("the references hold no frames", remedy="name sources of normal data")
+    return clips
+
+
 def divided(clips: Sequence[Clip], least: int) -> list[Clip]:
     """The clips, the longest cut in two until there are `least` of them, or none is long enough to cut."""
     parts = list(clips)

@@ -33,8 +33,8 @@ from alarm_agents.monitor.checkpoints import open_checkpoints, thread, waits
 from alarm_agents.monitor.evidence import Evidence
 from alarm_agents.monitor.holding import FULL, Backlog, Holding
 from alarm_agents.monitor.incidents import Incidents, Watched
-from alarm_agents.monitor.stage import Measured, Smoothing, Stage
-from alarm_agents.monitor.teach import induce, induction_context, open_media
+from alarm_agents.monitor.stage import Measured, Stage
+from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
 from alarm_agents.sources.live import LiveSource
@@ -43,6 +43,7 @@ from alarm_agents.tools.camera import blindness
 from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.experts import MEASURES, taught_experts
 from alarm_agents.tools.registry import load_tools
+from alarm_agents.tools.smoothing import CAUSAL, Smoothing
 from alarm_agents.types import Case, CaseStatus, Label, Resolution, Window
 from alarm_agents.uncertainty.budget import Budget
 from alarm_agents.uncertainty.gate import gate_threshold
@@ -66,7 +67,7 @@ class Monitor:
         *,
         namespace: str = "main",
         ask_people: bool = True,
-        smoothing: Smoothing = "causal",
+        smoothing: Smoothing = CAUSAL,
         references: str | None = None,
     ) -> None:
         self.workspace, self.scenario, self.namespace = workspace, scenario, namespace
@@ -258,7 +259,8 @@ class Monitor:
         progress: Callable[[Window], None],
     ) -> AsyncGenerator[tuple[Case, bool], None]:
         """The cases of the source, in order, and whether each was known; up to `AT_ONCE` graphs run at once."""
-        stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing))
+        rules = active_rules(self.memory.rules, media.identity)
+        stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing, rules))
         running: deque[asyncio.Task[tuple[Case, bool]]] = deque()
         error: AlarmError | None = None
         measured = self._warmed_up(stage, context, media, references)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from alarm_agents.scenario import SourceSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.windows import cut
-from alarm_agents.tools.expert import Expert
-from alarm_agents.tools.smoothing import causal, offline
-from alarm_agents.types import Fact, Measurement, Window
+from alarm_agents.tools.expert import Expert, FollowsRules
+from alarm_agents.tools.smoothing import CAUSAL, Smoothing
+from alarm_agents.types import Fact, Measurement, Rule, Window
 
-Smoothing = Literal["causal", "offline"]
 Measured = tuple[Window, tuple[Measurement, ...]]
 
 AT_ONCE = 2
@@ -51,20 +50,23 @@ class Stage:
         media: Media,
         settings: SourceSettings,
         experts: Mapping[str, Expert[Any]],
-        smoothing: Smoothing = "causal",
+        smoothing: Smoothing = CAUSAL,
+        rules: Callable[[], Sequence[Rule]] = tuple,
     ) -> None:
+        """`rules` gives the active rules: it is asked before each window, so that a change counts from the next."""
         self._media, self._settings, self._experts, self._smoothing = media, settings, experts, smoothing
+        self._rules = rules
 
     def __iter__(self) -> Iterator[Measured]:
         """Each window with its smoothed measurements, in order; raises `SourceError` where the source ends early."""
-        return self._causal() if self._smoothing == "causal" else self._offline()
+        return self._causal() if self._smoothing.causal else self._offline()
 
     def _causal(self) -> Iterator[Measured]:
         means: dict[tuple[str, str], float] = {}
         kind = self._media.kind
 
         def smooth(expert: str, name: str, values: tuple[float, ...], first: bool) -> list[float]:
-            smoothed = causal(values, kind, None if first else means.get((expert, name)))
+            smoothed = self._smoothing.forward(values, kind, None if first else means.get((expert, name)))
             if smoothed:
                 means[expert, name] = smoothed[-1]
             return smoothed
@@ -83,7 +85,7 @@ class Stage:
             series = measured
         for kept in series.values():
             for name, values in kept.values.items():
-                smoothed = offline(list(values.values()), self._media.kind, windows[0].fps)
+                smoothed = self._smoothing.whole(list(values.values()), self._media.kind, windows[0].fps)
                 kept.values[name] = dict(zip(values, smoothed, strict=True))
         for window in windows:
             yield window, tuple(series[name].of(window, expert) for name, expert in self._experts.items())
@@ -91,11 +93,14 @@ class Stage:
     def _measure(self, smooth: Any) -> Iterator[tuple[Window, dict[str, _Series]]]:
         series = {name: _Series() for name in self._experts}
         source, settings = self._media.source, self._settings
+        followers = [expert for expert in self._experts.values() if isinstance(expert, FollowsRules)]
         with ThreadPoolExecutor(AT_ONCE, "expert") as threads:
             for window, frames, overlap in cut(
                 source.frames(), source=source.slug, size=settings.frames, step=settings.step
             ):
                 self._media.keep(window, frames[-len(window.frames) :])
+                for follower in followers:
+                    follower.follow(self._rules())
                 if not overlap:
                     for expert in self._experts.values():
                         expert.begin()

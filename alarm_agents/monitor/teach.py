@@ -20,7 +20,7 @@ from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.preset import adopt
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import Model
-from alarm_agents.monitor.references import Clip, divided, draw
+from alarm_agents.monitor.references import Clip, divided, draw, picked
 from alarm_agents.monitor.reviewed import read_reviewed
 from alarm_agents.monitor.stage import Stage
 from alarm_agents.observability import tracing
@@ -64,11 +64,13 @@ async def teach(
     base: Path = Path(),
     frames: int | None = None,
     seed: int = 0,
+    chosen: Mapping[str, frozenset[int]] | None = None,
     namespace: str = "main",
     progress: Progress = lambda _: None,
 ) -> Taught:
     """Fit the experts on references from `sources`, induce rules, and store both.
 
+    `chosen` names the frames to learn from, by source, where they have been drawn already.
     Raises `SourceError` for a source that cannot be read or when sources of several kinds are mixed.
     """
     medias = [open_media(path, scenario, base) for path in sources]
@@ -81,16 +83,21 @@ async def teach(
         raise SourceError("references mix pictures and captions", remedy="teach from sources of one kind")
     progress("reading references")
     kind = medias[0].kind
-    clips = await asyncio.to_thread(draw, medias, frames, seed)
+    if chosen is None:
+        clips = await asyncio.to_thread(draw, medias, frames, seed)
+    else:
+        clips = await asyncio.to_thread(picked, medias, [chosen.get(path, frozenset()) for path in sources])
     reviewed = await asyncio.to_thread(read_reviewed, workspace, scenario, kind, namespace)
     clips += reviewed.clips
-    references = await asyncio.to_thread(_cross_measured, clips, kind, scenario.source, progress)
+    memory = RuleMemory(workspace.engine, scenario.name, namespace)
+    adopt(scenario, memory)
+    rules_now = active_rules(memory)
+    references = await asyncio.to_thread(_cross_measured, clips, kind, scenario.source, rules_now, progress)
     progress("teaching the experts")
     states = await asyncio.to_thread(_fitted, clips, kind)
     by_slug = {**reviewed.media, **{media.source.slug: media for media in medias}}
     context = induction_context(workspace, scenario, models, by_slug, namespace=namespace)
     progress("inducing rules")
-    adopt(scenario, context.memory)
     rules, failed = await induce(context, references)
     details = {
         "sources": [_findable(path, base) for path in sources],
@@ -139,13 +146,33 @@ async def induce(context: InductionContext, references: Sequence[Reference]) -> 
     return list(result["rules"]), failures(result["proposals"])
 
 
+def active_rules(memory: RuleMemory, source: str | None = None) -> Callable[[], Sequence[Rule]]:
+    """What gives the rules that judge `source` (all, when None) as they are at each call, read when they changed."""
+    known: tuple[int, list[Rule]] = (-1, [])
+
+    def now() -> Sequence[Rule]:
+        nonlocal known
+        revision = memory.revision(source)
+        if revision != known[0]:
+            known = (revision, memory.active(source))
+        return known[1]
+
+    return now
+
+
 def _findable(path: str, base: Path) -> str:
     """The path as it is found from any folder, where there is something at it (a pattern or an address stays)."""
     place = base / path
     return str(place.absolute()) if place.exists() else path
 
 
-def _cross_measured(clips: Sequence[Clip], kind: Kind, settings: SourceSettings, progress: Progress) -> list[Reference]:
+def _cross_measured(
+    clips: Sequence[Clip],
+    kind: Kind,
+    settings: SourceSettings,
+    rules: Callable[[], Sequence[Rule]],
+    progress: Progress,
+) -> list[Reference]:
     """Every window of every clip as experts measure it that learned from the others: what normal is when it is new."""
     parts = divided(clips, FOLDS)
     folds = min(FOLDS, len(parts))
@@ -160,7 +187,7 @@ def _cross_measured(clips: Sequence[Clip], kind: Kind, settings: SourceSettings,
         taught = taught_experts(kind, {name: expert.state() for name, expert in experts.items()})
         for i in range(fold, len(parts), folds):
             media = Media(HeldSource(parts[i].frames, parts[i].source, kind), settings.max_side)
-            stage = Stage(media, touching, taught)
+            stage = Stage(media, touching, taught, rules=rules)
             found = [Reference(window, measurements) for window, measurements in stage]
             longest = max(len(reference.window.frames) for reference in found)
             # A rest of a few frames at the end says little of windows.

@@ -69,3 +69,11 @@ def test_what_a_privacy_mask_hides_changes_nothing(alarm: Alarm, data: Path) -> 
     assert seen["as-it-was"] == seen["painted"]
     unmasked = [alarm("watch", name, "--json").of("case") for name in ("as-it-was", "painted")]
     assert unmasked[0][0]["score"] != unmasked[1][0]["score"], "without the mask the paint is seen"
+
+
+@pytest.mark.parametrize(("name", "least"), [("avenue", 0.80), ("ped2", 0.94)])
+def test_captions_are_judged_from_ten_references(alarm: Alarm, data: Path, name: str, least: float) -> None:
+    result = alarm("test", ROOT / "suites" / f"captions_{name}.yaml", "--json").document
+    assert result["metrics"]["frame_auroc"] >= least
+    assert result["rows"]["without vocabulary"]["frame_auroc"] > 0.7
+    assert (result["models"], result["unscored"]) == ([], 0)

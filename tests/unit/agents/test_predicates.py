@@ -142,7 +142,7 @@ def test_an_empty_window_is_not_a_crash() -> None:
     ("predicate", "reason"),
     [
         ("motion.nothing > 1.0", "use motion.speed, motion.moving, motion.ratio, motion.still"),
-        ("captions.ratio > 1.0", "use captions.novelty"),
+        ("captions.ratio > 1.0", "use captions.oddity, captions.novelty"),
         ("speed > 1.0", "not known here"),
         ("motion.ratio >", "not a valid expression"),
     ],

@@ -9,6 +9,7 @@ import yaml
 
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.suite import Suite, load_suite
+from alarm_agents.tools.smoothing import CAUSAL
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def suite(root: Path, **changes: object) -> Suite:
 
 def test_defaults(root: Path) -> None:
     found = suite(root)
-    assert (found.smoothing, found.seed, found.references, found.expect) == ("causal", 0, None, {})
+    assert (found.smoothing, found.seed, found.references, found.expect) == (CAUSAL, 0, None, {})
     assert found.folder == root
     assert found.reference_paths() == []
     assert "folder" not in found.model_dump()
@@ -93,7 +94,11 @@ CASE = {"source": "test/01", "labels": "labels/01.csv"}
         ({"scenario": None}, "scenario: this key is required"),
         ({"scenario": "gone.yaml"}, "scenario: there is no file gone.yaml"),
         ({"version": 2}, "version: "),
-        ({"smoothing": "gaussian"}, "smoothing: Input should be 'causal' or 'offline'"),
+        ({"smoothing": "gaussian"}, "smoothing: smoothing is causal, offline, or a block like"),
+        ({"smoothing": {"kind": "gausian"}}, "smoothing.kind: Input should be"),
+        ({"references": {"sources": ["train/*"], "guard": 3}}, "references: where and guard are for labelled captions"),
+        ({"references": {"path": "train/*", "sources": ["train/*"]}}, "references: name the references by path or by"),
+        ({"flip": {"says": "bicycle"}}, "it needs references of kind: captions"),
         ({"seed": -1}, "seed: "),
         ({"cases": []}, "cases: "),
         ({"cases": [{**CASE, "label": "x"}]}, "cases.0.label: unknown key; did you mean 'labels'?"),

@@ -1,0 +1,128 @@
+"""The captions expert, on generated captions: rules in words, references, and both together."""
+
+from __future__ import annotations
+
+import pytest
+
+from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.preset import adopt
+from alarm_agents.memory.rules import RuleMemory, written_by_person
+from alarm_agents.scenario import load_scenario
+from alarm_agents.sources.captions import Caption
+from alarm_agents.tools.captions import Captions
+from alarm_agents.types import Provenance, Rule, RuleKind
+from alarm_agents.workspace import Workspace
+
+PLACE = "Other than people, there are trees, a pathway, and a building."
+WALK = f"There are 3 people. The first person is walking, the second is walking with a backpack. {PLACE}"
+STAND = f"There are 2 people. One person is standing near a tree, another is walking. {PLACE}"
+RIDE = f"There are 3 people. The first person is walking, the second person is riding a bicycle. {PLACE}"
+RUN = f"There are 2 people. One person is walking, the other person is running. {PLACE}"
+
+
+def rule(text: str, kind: RuleKind = RuleKind.ANOMALOUS, origin: str = "scenario") -> Rule:
+    return Rule(id=text, kind=kind, text=text, provenance=Provenance.model_validate({"origin": origin, "author": "x"}))
+
+
+RULES = [
+    rule("People ride bicycles or scooters."),
+    rule("People run or jump."),
+    rule("People walk, stand or sit.", RuleKind.NORMAL),
+]
+
+
+def stream(*texts: str) -> list[Caption]:
+    return [Caption(text, i, i / 10, 10.0) for i, text in enumerate(texts)]
+
+
+def expert(rules: list[Rule], *references: str) -> Captions:
+    found = Captions(default_embedder())
+    found.follow(rules)
+    found.fit([stream(text) for text in references])
+    return found
+
+
+def oddity(found: Captions, *texts: str) -> list[float]:
+    return list(found.measure(stream(*texts), 0).frames["oddity"])
+
+
+@pytest.mark.parametrize("references", [(), (WALK,), (WALK, STAND), (WALK, STAND) * 5])
+def test_what_a_rule_speaks_of_is_odd_from_no_reference_on(references: tuple[str, ...]) -> None:
+    walk, stand, ride, run = oddity(expert(RULES, *references), WALK, STAND, RIDE, RUN)
+    assert min(ride, run) > 1.2 * max(walk, stand)
+
+
+def test_without_any_rule_references_tell_what_is_new() -> None:
+    found = expert([], WALK, STAND, WALK, STAND)
+    walk, ride = oddity(found, WALK, RIDE)
+    assert ride > walk
+    novelty = found.measure(stream(WALK, RIDE), 0).frames["novelty"]
+    assert novelty[1] > novelty[0] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_an_activity_among_the_references_is_normal_and_others_stay_odd() -> None:
+    walkers = (WALK, STAND) * 5
+    before, after = expert(RULES, *walkers), expert(RULES, *walkers, *([RIDE] * 6))
+    assert oddity(before, RIDE)[0] > 2.0
+    assert oddity(after, RIDE)[0] < 1.3
+    assert oddity(after, RUN)[0] > 2.0
+
+
+def test_a_person_knows_better_than_references() -> None:
+    mine = rule("Nobody rides a bicycle here", origin="person")
+    rides = expert([mine, *RULES], *([WALK] * 4), *([RIDE] * 6))
+    assert oddity(rides, RIDE)[0] > 1.5 * oddity(rides, WALK)[0]
+
+
+def test_rules_come_and_go_and_what_is_usual_stays_usual() -> None:
+    found = expert([], *(WALK, STAND) * 5)
+    before = oddity(found, WALK, RIDE)
+    found.follow(RULES)
+    with_rules = oddity(found, WALK, RIDE)
+    assert with_rules[1] > before[1]
+    assert with_rules[0] < 1.5
+    found.follow([])
+    assert oddity(found, WALK, RIDE) == before
+
+
+def test_rules_with_predicates_are_not_for_words() -> None:
+    predicated = rule("People walk.").model_copy(update={"predicate": "motion.speed > 1.0"})
+    assert oddity(expert([predicated], WALK, STAND), WALK) == oddity(expert([], WALK, STAND), WALK)
+
+
+def test_the_fact_names_the_rule_in_words() -> None:
+    (fact,) = expert(RULES, WALK, STAND).measure(stream(WALK, RIDE), 0).facts
+    assert "'person riding bicycle' says what the rule 'People ride bicycles or scooters.' says" in fact.text
+    assert [ref.id for ref in fact.rules] == ["People ride bicycles or scooters."]
+    (usual,) = expert(RULES, WALK, STAND).measure(stream(WALK), 0).facts
+    assert usual.rules == ()
+
+
+def test_what_was_learned_is_kept_as_arrays() -> None:
+    taught = expert(RULES, WALK, STAND, RIDE)
+    again = Captions(default_embedder())
+    again.follow(RULES)
+    again.restore(taught.state())
+    assert oddity(again, WALK, RIDE, RUN) == oddity(taught, WALK, RIDE, RUN)
+    assert expert(RULES).state() == {}
+    again.restore({})
+    assert oddity(again, RIDE) == oddity(expert(RULES), RIDE)
+
+
+def test_captions_that_say_nothing_are_measured_too() -> None:
+    measured = expert(RULES, WALK).measure(stream("", "…", "12 !!", WALK), 0)
+    assert measured.frames["oddity"][0] == 0.0
+    assert len(measured.frames["oddity"]) == len(measured.frames["novelty"]) == 4
+    assert expert(RULES, "", "").state() == {}
+
+
+def test_the_library_speaks_of_activities_in_rules_that_people_can_read(tmp_path: object) -> None:
+    memory = RuleMemory(Workspace(tmp_path).engine, "walkway")  # type: ignore[arg-type]
+    adopt(load_scenario("walkway"), memory)
+    found = Captions(default_embedder())
+    found.follow(memory.active())
+    walk, ride, run = oddity(found, WALK, RIDE, RUN)
+    assert min(ride, run) > 1.5 * walk
+    mine = written_by_person("no dogs", RuleKind.ANOMALOUS, predicate=None, severity=2, author="me")
+    found.follow([*memory.active(), *memory.add([mine])])
+    assert oddity(found, "A person is walking with a dog.")[0] > 1.5 * walk

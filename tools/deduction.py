@@ -1,0 +1,226 @@
+"""Judging clauses by rules in words, without a language model (after AnomalyRuler's deduction).
+
+Three things are told of a caption: whether a clause says what a rule of anomaly says (its activity), whether it is
+nearer to such a rule than to what is normal (its margin), and how unlike it is to the references (its novelty).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import snowballstemmer
+from numpy.typing import NDArray
+from scipy.special import bdtrc
+
+from alarm_agents.memory.embedders import Embedder
+from alarm_agents.tools.clauses import Clause, Kind, atoms, clauses, words
+from alarm_agents.types import Rule, RuleKind
+
+SAID = 0.7
+"""Likeness of words from which on one stands for the other ("bicycle" and "bike" are at 0.76)."""
+HALF = 0.5
+"""Likeness up to which a rule's word counts as not said at all."""
+USUAL_SHARE = 0.05
+"""What a rule of anomaly speaks of is normal here where more references than this share say it (5% level)."""
+MOST_KEPT = 50_000
+"""Clauses remembered; a stream repeats itself, and memory must not grow with it."""
+
+Vectors = NDArray[np.float32]
+_stemmer = snowballstemmer.stemmer("english")
+
+
+@lru_cache(maxsize=16_384)
+def stem(word: str) -> str:
+    """The word without its ending (Porter's second stemmer): "riding" and "rides" are "ride"."""
+    return str(_stemmer.stemWord(word))
+
+
+@dataclass(frozen=True)
+class Atom:
+    """One alternative of a rule."""
+
+    clause: Clause
+    rule: Rule
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A clause held against the rules."""
+
+    clause: Clause
+    activity: float
+    """How far all the words of a rule of anomaly are said, in [0, 1]."""
+    margin: float
+    """Likeness to the nearest rule of anomaly less that to the nearest normal statement, in [-1, 1]."""
+    novelty: float
+    """1 - likeness to the nearest clause of the references, in [0, 1]."""
+    odd: Atom | None
+    """The nearest rule of anomaly."""
+    usual: str
+    """The nearest normal statement."""
+    by: Rule | None
+    """The rule that it is from; None where it is from the references."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the clauses of a caption come to. `oddity` is at least 0, higher is odder."""
+
+    oddity: float
+    novelty: float
+    worst: Held | None
+    """The clause that is oddest."""
+
+
+class Statements:
+    """Texts with their vectors, of persons and of things apart."""
+
+    def __init__(self, texts: Sequence[Clause], embedder: Embedder) -> None:
+        self.of: dict[Kind, list[int]] = {
+            kind: [i for i, clause in enumerate(texts) if clause.kind == kind] for kind in ("person", "thing")
+        }
+        self._vectors = embedder.embed([clause.text for clause in texts])
+
+    def likeness(self, kind: Kind, vector: Vectors, without: frozenset[int] = frozenset()) -> tuple[float, int]:
+        """The largest cosine similarity, at least 0, and whose it is (-1 where there is none)."""
+        places = [i for i in self.of[kind] if i not in without] if without else self.of[kind]
+        if not places:
+            return 0.0, -1
+        similar = self._vectors[places] @ vector
+        best = int(np.argmax(similar))
+        return max(0.0, float(similar[best])), places[best]
+
+
+class Deduction:
+    """The rules in words and what references say, ready to judge captions.
+
+    `references` are the clauses of each reference caption. They join the bank of normality; a rule's alternative that
+    they say too often (one-sided binomial test) is taken as normal here, unless a person wrote the rule.
+    """
+
+    def __init__(self, embedder: Embedder, rules: Sequence[Rule], references: Sequence[Sequence[Clause]]) -> None:
+        self._embedder = embedder
+        self._by_word: dict[str, Vectors] = {}
+        self._known: dict[Clause, Held] = {}
+        self._bank = list(dict.fromkeys(clause for reference in references for clause in reference))
+        parted = [(rule, clause) for rule in rules for clause in atoms(rule.text)]
+        self._usual = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.NORMAL]
+        odd = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.ANOMALOUS]
+        self._set_odd(odd)
+        if normal := self._normal_here(references):
+            self._set_odd([each for i, each in enumerate(odd) if i not in normal])
+        self._normal = Statements([clause for _, clause in self._usual], embedder)
+        self._said = Statements(self._bank, embedder)
+        self.typical = self._typical(references)
+
+    def judge(self, captions: Sequence[str]) -> list[Judged]:
+        """Judge captions. One without clauses says nothing, and is neither odd nor new."""
+        said = [clauses(caption) for caption in captions]
+        self._hold(list(dict.fromkeys(clause for each in said for clause in each)))
+        return [self._sum([self._known[clause] for clause in each]) for each in said]
+
+    def _sum(self, held: Sequence[Held]) -> Judged:
+        """Families of activity (the strongest counts), the largest margin from -1 up, and the mean novelty of persons.
+
+        Of things that are there, captions name others each time: they are new only where there is nobody.
+        """
+        if not held:
+            return Judged(0.0, 0.0, None)
+        activity = max(0.0, max(each.activity for each in held) - HALF) / (1.0 - HALF)
+        margin = max(each.margin for each in held)
+        persons = [each.novelty for each in held if each.clause.kind == "person"]
+        novelty = float(np.mean(persons or [each.novelty for each in held]))
+        worst = max(held, key=lambda each: (each.activity >= SAID, each.margin + each.activity))
+        return Judged(activity + 1.0 + margin + novelty, novelty, worst)
+
+    def _hold(self, said: Sequence[Clause]) -> None:
+        """Hold the clauses that are new to it against rules and references, all in one go of the embedder."""
+        new = [clause for clause in said if clause not in self._known]
+        if not new:
+            return
+        if len(self._known) > MOST_KEPT:
+            kept = set(said)
+            self._known = {clause: held for clause, held in self._known.items() if clause in kept}
+        self._vectors_of([word for clause in new for word in words(clause.text)])
+        for clause, vector in zip(new, self._embedder.embed([clause.text for clause in new]), strict=True):
+            self._known[clause] = self._against(clause, vector)
+
+    def _against(self, clause: Clause, vector: Vectors, without: frozenset[int] = frozenset()) -> Held:
+        nearest, atom, activity = 0.0, None, 0.0
+        concerned = self._concerned[clause.kind]
+        if len(concerned):
+            covered = self._covered(clause)[concerned]
+            alike = np.maximum(0.0, self._odd_vectors[concerned] @ vector)
+            activity, nearest = float(covered.max()), float(alike.max())
+            atom = self._odd[concerned[int(np.argmax(covered + alike + (covered >= SAID)))]]
+        by_rule, rule = self._normal.likeness(clause.kind, vector)
+        by_reference, place = self._said.likeness(clause.kind, vector, without)
+        usual, by = ("", None)
+        if by_reference >= by_rule and place >= 0:
+            usual = self._bank[place].text
+        elif rule >= 0:
+            by, usual = self._usual[rule][0], self._usual[rule][1].text
+        novelty = 1.0 - min(1.0, by_reference if self._bank else by_rule)
+        return Held(clause, activity, nearest - max(by_rule, by_reference), novelty, atom, usual, by)
+
+    def _covered(self, clause: Clause) -> NDArray[np.float64]:
+        """For each alternative of the rules of anomaly, how far its least said word is said: (n,), in [0, 1]."""
+        said = words(clause.text)
+        alike = np.maximum(0.0, self._word_vectors @ self._vectors_of(said).T).max(axis=1).astype(float)
+        stems = set(map(stem, said))
+        alike[[i for i, each in enumerate(self._word_stems) if each in stems]] = 1.0
+        found: NDArray[np.float64] = np.minimum.reduceat(alike, self._word_starts)
+        return found
+
+    def _vectors_of(self, said: Sequence[str]) -> Vectors:
+        """The vectors of words, each embedded once."""
+        new = [word for word in dict.fromkeys(said) if word not in self._by_word]
+        if new:
+            self._by_word.update(zip(new, self._embedder.embed(new), strict=True))
+        return np.stack([self._by_word[word] for word in said])
+
+    def _set_odd(self, odd: Sequence[tuple[Rule, Clause]]) -> None:
+        """Judge by these alternatives; those of things are held against clauses of persons, too."""
+        self._odd = [Atom(clause, rule, tuple(words(clause.text))) for rule, clause in odd]
+        said = [word for atom in self._odd for word in atom.words]
+        self._word_stems = [stem(word) for word in said]
+        self._word_vectors = self._embedder.embed(said)
+        self._word_starts = np.cumsum([0, *(len(atom.words) for atom in self._odd)])[:-1]
+        self._odd_vectors = self._embedder.embed([atom.clause.text for atom in self._odd])
+        things = [i for i, atom in enumerate(self._odd) if atom.clause.kind == "thing"]
+        self._concerned = {"person": np.arange(len(self._odd)), "thing": np.array(things, int)}
+
+    def _normal_here(self, references: Sequence[Sequence[Clause]]) -> set[int]:
+        """The alternatives that references say too often for them to be odd."""
+        if not references or not self._odd:
+            return set()
+        says = {clause: np.flatnonzero(self._covered(clause) >= SAID).tolist() for clause in self._bank}
+        count = np.zeros(len(self._odd), int)
+        for reference in references:
+            places = {i for clause in reference for i in says[clause] if i in self._concerned[clause.kind]}
+            count[list(places)] += 1
+        often = bdtrc(np.maximum(count - 1, 0), len(references), USUAL_SHARE) <= USUAL_SHARE * (1 + 1e-9)
+        by_person = [atom.rule.provenance.origin in ("person", "review") for atom in self._odd]
+        return set(np.flatnonzero(often & (count > 0) & ~np.array(by_person)).tolist())
+
+    def _typical(self, references: Sequence[Sequence[Clause]]) -> float:
+        """The median oddity of a reference held against the others (one alone: its clauses against each other)."""
+        count = dict.fromkeys(self._bank, 0)
+        for reference in references:
+            for clause in set(reference):
+                count[clause] += 1
+        place = {clause: i for i, clause in enumerate(self._bank)}
+        vectors = dict(zip(self._bank, self._embedder.embed([clause.text for clause in self._bank]), strict=True))
+        found = []
+        for reference in references:
+            own = frozenset(place[clause] for clause in reference if count[clause] == 1)
+            held = [
+                self._against(clause, vectors[clause], own if len(references) > 1 else frozenset({place[clause]}))
+                for clause in reference
+            ]
+            found.append(self._sum(held).oddity)
+        return float(np.median(found)) if found else 1.0
