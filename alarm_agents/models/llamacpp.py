@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,9 @@ def build(settings: ModelSettings, base: Path) -> LlamaCppChat:
         options = Options.model_validate(settings.extra)
     except ValidationError as error:
         known = ", ".join(Options.model_fields)
-        raise ConfigurationError(f"extra.{explain(error, Options)}", remedy=f"backend llamacpp takes {known}") from error
+        raise ConfigurationError(
+            f"extra.{explain(error, Options)}", remedy=f"backend llamacpp takes {known}"
+        ) from error
     weights = Weights(
         model=_file(base, settings.model),
         mmproj=_file(base, settings.mmproj) if settings.mmproj else None,
@@ -132,7 +134,7 @@ def _has_pictures(messages: Any) -> bool:
     return any(part.get("type") == "image_url" for part in parts)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _threads(weights: Weights) -> ThreadPoolExecutor:
     """One thread for each slot: a question whose work is being stopped keeps its slot until it has stopped."""
     return ThreadPoolExecutor(weights.slots, thread_name_prefix="llamacpp")
@@ -185,5 +187,7 @@ def _answer(weights: Weights, body: dict[str, Any], cancelled: threading.Event) 
     try:
         server.handle_chat_completions(body, reply.take)
     except RuntimeError as error:
-        raise ModelError("llama.cpp refuses the request: a picture it cannot read, or a schema it cannot hold") from error
+        raise ModelError(
+            "llama.cpp refuses the request: a picture it cannot read, or a schema it cannot hold"
+        ) from error
     return ChatResult(generations=[ChatGeneration(message=reply.message())])

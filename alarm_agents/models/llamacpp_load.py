@@ -6,7 +6,7 @@ import importlib.util
 import os
 import secrets
 import threading
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def load(weights: Weights) -> Any:
         return _loaded(weights)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _loaded(weights: Weights) -> Any:
     # The library always listens on a loopback port too; with a key that nobody knows, nobody else can ask there.
     return start(weights, port=0, api_keys=[secrets.token_urlsafe(32)])

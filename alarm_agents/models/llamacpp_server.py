@@ -1,6 +1,6 @@
 """llama.cpp's server from xllamacpp, which `alarm models serve` runs where `llama-server` is not installed.
 
-    python -m alarm_agents.models.llamacpp_server model.gguf --mmproj mmproj.gguf --port 8080
+python -m alarm_agents.models.llamacpp_server model.gguf --mmproj mmproj.gguf --port 8080
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _shapes() -> dict[str, tuple[int, ...]]:
     }
     for layer in range(_LAYERS):
         block = f"v.blk.{layer}"
-        sizes = {name: (_HIDDEN, _HIDDEN) for name in ("attn_q", "attn_k", "attn_v", "attn_out")}
+        sizes = dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_out"), (_HIDDEN, _HIDDEN))
         sizes |= {"ffn_up": (_FEED_FORWARD, _HIDDEN), "ffn_down": (_HIDDEN, _FEED_FORWARD)}
         for name, size in sizes.items():
             shapes[f"{block}.{name}.weight"], shapes[f"{block}.{name}.bias"] = size, size[:1]
