@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from functools import cache
 
 import httpx
 
@@ -18,6 +20,7 @@ class PerLoop(httpx.AsyncBaseTransport):
 
     def __init__(self, connections: int) -> None:
         self._limits = httpx.Limits(max_keepalive_connections=connections, keepalive_expiry=_KEPT_S)
+        self._tls = _tls()  # here and not in the first call, whose time is limited
         self._transports: dict[asyncio.AbstractEventLoop, httpx.AsyncHTTPTransport] = {}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -25,5 +28,11 @@ class PerLoop(httpx.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         if loop not in self._transports:
             self._transports = {one: kept for one, kept in self._transports.items() if not one.is_closed()}
-            self._transports[loop] = httpx.AsyncHTTPTransport(limits=self._limits)
+            self._transports[loop] = httpx.AsyncHTTPTransport(verify=self._tls, limits=self._limits)
         return await self._transports[loop].handle_async_request(request)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the certificates takes a tenth of a second."""
+    return httpx.create_ssl_context()

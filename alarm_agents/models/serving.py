@@ -1,4 +1,4 @@
-"""The command that serves a model of a scenario: vLLM, llama.cpp or Ollama, with the settings that its block implies."""
+"""The command that serves a scenario's model: vLLM, llama.cpp or Ollama, with the settings that its block implies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Host:
 
     @classmethod
     def here(cls, vllm_python: Path | None = None) -> Host:
-        """This machine; vLLM's environment is `.venv-vllm` in the working folder unless another is named."""
+        """The machine at hand; vLLM's environment is `.venv-vllm` in the working folder unless another is named."""
         usual = Path(".venv-vllm/bin/python").absolute()
         python = str(vllm_python or (usual if usual.is_file() else "python3"))
         gpu = shutil.which("nvidia-smi") is not None

@@ -51,10 +51,24 @@ async def test_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     (request,) = server.requests
     assert (request.model, request.constrained, request.images) == ("tiny", True, 0)
     sent = request.body
-    assert (sent["seed"], sent["temperature"], sent["max_tokens"], sent["min_p"]) == (7, 0.5, 33, 0.1)
+    assert (sent["temperature"], sent["max_tokens"], sent["min_p"]) == (0.5, 33, 0.1)
     assert (sent["logprobs"], sent["top_logprobs"]) == (True, 5)
     assert sent["response_format"]["json_schema"]["name"] == "Judgement"
     assert request.headers["authorization"] == "Bearer s3cret"
+
+
+async def test_samples_of_one_question_have_seeds_of_their_own_and_the_same_in_the_next_run() -> None:
+    async def seeds(base: int | None) -> list[int | None]:
+        with OpenAIServer(lambda *_: GOOD) as server:
+            model = model_at(server.base_url, seed=base)
+            for question in ("one", "two", "one", "one"):
+                await model.ask([HumanMessage(question)], Judgement)
+        return [request.body.get("seed") for request in server.requests]
+
+    first = await seeds(7)
+    assert len(set(first)) == 4
+    assert first == await seeds(7) != await seeds(8)
+    assert await seeds(None) == [None] * 4
 
 
 async def test_a_server_that_rejects_schemas_is_asked_without_and_remembered() -> None:
