@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +14,6 @@ from alarm_agents.tools.smoothing import CAUSAL, Smoothing
 from alarm_agents.types import Fact, Measurement, Rule, Window
 
 Measured = tuple[Window, tuple[Measurement, ...]]
-
-AT_ONCE = 2
-"""Experts that measure a window at once: none knows of another, and most of their time goes where threads help."""
 
 
 @dataclass
@@ -94,23 +90,20 @@ class Stage:
         series = {name: _Series() for name in self._experts}
         source, settings = self._media.source, self._settings
         followers = [expert for expert in self._experts.values() if isinstance(expert, FollowsRules)]
-        with ThreadPoolExecutor(AT_ONCE, "expert") as threads:
-            for window, frames, overlap in cut(
-                source.frames(), source=source.slug, size=settings.frames, step=settings.step
-            ):
-                self._media.keep(window, frames[-len(window.frames) :])
-                for follower in followers:
-                    follower.follow(self._rules())
+        for window, frames, overlap in cut(
+            source.frames(), source=source.slug, size=settings.frames, step=settings.step
+        ):
+            self._media.keep(window, frames[-len(window.frames) :])
+            for follower in followers:
+                follower.follow(self._rules())
+            new = [frame.index for frame in frames[overlap:]]
+            for name, expert in self._experts.items():
                 if not overlap:
-                    for expert in self._experts.values():
-                        expert.begin()
-                measured = {n: threads.submit(e.measure, frames, overlap) for n, e in self._experts.items()}
-                new = [frame.index for frame in frames[overlap:]]
-                for name, work in measured.items():
-                    found = work.result()
-                    for measure, values in found.frames.items():
-                        smoothed = smooth(name, measure, values, not overlap)
-                        series[name].values.setdefault(measure, {}).update(zip(new, smoothed, strict=True))
-                    start = frames[overlap].time
-                    series[name].facts += [(start if fact.time is None else fact.time, fact) for fact in found.facts]
-                yield window, series
+                    expert.begin()
+                found = expert.measure(frames, overlap)
+                for measure, values in found.frames.items():
+                    smoothed = smooth(name, measure, values, not overlap)
+                    series[name].values.setdefault(measure, {}).update(zip(new, smoothed, strict=True))
+                start = frames[overlap].time
+                series[name].facts += [(start if fact.time is None else fact.time, fact) for fact in found.facts]
+            yield window, series
