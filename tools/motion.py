@@ -11,7 +11,7 @@ It cannot see things on wheels that move at walking speed, and it takes a moving
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -24,29 +24,25 @@ from scipy.ndimage import gaussian_filter1d
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
+from alarm_agents.tools.flow import Flow, Step, finer_length, length_of, quick_flow, steps_of
 from alarm_agents.tools.scene import (
     PERSON,
     ROWS,
     WORKING,
     Floats,
-    Gray,
     Ground,
     Mask,
     Scene,
-    gray,
-    seconds_between,
     share_of,
     thinned,
 )
 from alarm_agents.types import Box, Fact
 
-Flow = NDArray[np.float32]
 T = TypeVar("T")
 
 SLIM = 0.5  # width of a window as a share of its height
 FILLED = 0.4  # share of a window that moving things must fill for its mean to count in full
 STILL = 0.25  # pixels a frame at working height; the noise of the flow itself
-CHANGED = 10  # grey levels by which frames differ in a row for flow to be worth computing there
 SLOWEST = 0.01  # heights/s; floor of the usual speed, so that ratios are finite where references never move
 SAME = 0.6  # windows that hang together at this share of a peak's speed or more are one thing
 FAST = 2.0  # times the usual speed, from which an object is worth a fact of its own
@@ -56,22 +52,6 @@ TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them 
 MOVES = 0.3  # share of what is there; less that stands still is people who wait, edges and shadows
 LOOKED_AT = ("speed", "ratio")  # measures that a part of the picture can be asked for
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
-NOTHING = np.empty(0, np.float32)  # no flow to start from: how a stream is cut into windows must not matter
-
-
-@dataclass(frozen=True)
-class Step:
-    """A picture and the one before it in gray (h, w), and the seconds between them."""
-
-    picture: Picture
-    before: Gray
-    after: Gray
-    seconds: float
-
-    @property
-    def time(self) -> float:
-        """The time of the later picture, in seconds."""
-        return self.picture.time
 
 
 @dataclass(frozen=True)
@@ -156,7 +136,7 @@ class Motion:
         self._ground: Ground | None = None
         self._usual: Floats | None = None
         self._windows: Windows | None = None
-        self._quick = _quick(), _quick()
+        self._quick = quick_flow(), quick_flow()
         self._threads = ThreadPoolExecutor(len(self._quick), "flow")
         self.begin()
 
@@ -180,7 +160,9 @@ class Motion:
             return
         self._ground = self._scene.learn(references)
         steps = [
-            step for pair in thinned([p for run in references for p in pairwise(run)], TAUGHT) for step in _steps(pair)
+            step
+            for pair in thinned([p for run in references for p in pairwise(run)], TAUGHT)
+            for step in steps_of(pair)
         ]
         if not steps:
             return
@@ -194,7 +176,7 @@ class Motion:
         `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
         takes the second's. A single frame alone measures nothing.
         """
-        seen = self._each(lambda flow, step: self._see(_length(flow, step), step), list(_steps(pictures)))
+        seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), list(steps_of(pictures)))
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
         return self._measured(pictures, seen, overlap)
 
@@ -202,8 +184,8 @@ class Motion:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
         # OpenCV's flow object keeps buffers between calls, and several second looks run at once.
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        steps = zip(_steps(pictures), _steps(pictures, tallest=2 * WORKING), strict=True)
-        seen = [self._see(_finer(flow, step, fine, region), step) for step, fine in steps]
+        steps = zip(steps_of(pictures), steps_of(pictures, tallest=2 * WORKING), strict=True)
+        seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
         found = self._measured(pictures, seen, 0)
         # What the region leaves out does not stand still.
         return Measured({name: found.frames[name] for name in found.frames if name in LOOKED_AT}, found.facts)
@@ -251,7 +233,7 @@ class Motion:
 
     def _row_means(self, flow: cv2.DISOpticalFlow, step: Step) -> Floats:
         """Mean speed (ROWS,) of the windows that something fills; NaN in rows without any."""
-        means, filled = self._means(_length(flow, step), step)
+        means, filled = self._means(length_of(flow, step), step)
         return np.asarray(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
 
     def _each(self, work: Callable[[cv2.DISOpticalFlow, Step], T], steps: Sequence[Step]) -> list[T]:
@@ -329,58 +311,6 @@ def _share(name: str, value: float, text: str) -> Fact:
 def _fact(subject: str, attribute: str, value: float, text: str, **more: Any) -> Fact:
     rounded = float(f"{value:.3g}")
     return Fact(subject=subject, attribute=attribute, value=rounded, text=text, perceiver="motion", **more)
-
-
-def _steps(pictures: Sequence[Picture], tallest: int = WORKING) -> Iterator[Step]:
-    """Each picture after the first with the one before it, at most `tallest` pixels high."""
-    for old, new in pairwise(pictures):
-        after = gray(new, tallest)
-        before = cv2.resize(gray(old, tallest), after.shape[::-1])
-        yield Step(new, np.asarray(before, np.uint8), after, seconds_between(old, new))
-
-
-def _quick() -> cv2.DISOpticalFlow:
-    """Flow that a live stream can afford. It keeps buffers between calls, so each thread needs its own."""
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow.setFinestScale(1)
-    return flow
-
-
-def _length(flow: cv2.DISOpticalFlow, step: Step) -> Flow:
-    """Length (h, w) of the flow in pixels, computed only for the rows in which something changes."""
-    length = np.zeros(step.after.shape, np.float32)
-    changed = cv2.threshold(cv2.absdiff(step.before, step.after), CHANGED, 1, cv2.THRESH_BINARY)[1]
-    rows = np.flatnonzero(cv2.reduce(changed, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S) > 1)
-    if rows.size:
-        band = _span(rows[0], rows[-1] + 1, len(length))
-        length[band] = _flow(flow, step.before[band], step.after[band])
-    return length
-
-
-def _flow(flow: cv2.DISOpticalFlow, before: Gray, after: Gray) -> Flow:
-    """Length (h, w) of the flow in pixels."""
-    found = flow.calc(np.ascontiguousarray(before), np.ascontiguousarray(after), NOTHING)
-    return np.asarray(cv2.magnitude(*cv2.split(found)), np.float32)
-
-
-def _finer(flow: cv2.DISOpticalFlow, step: Step, fine: Step, region: Box) -> Flow:
-    """As `_length`, from more pixels and with more effort, and 0 outside the region."""
-    (h, w), (tall, wide) = step.after.shape, fine.after.shape
-    x0, y0, x1, y1 = region
-    crop = _span(y0 * tall, y1 * tall, tall), _span(x0 * wide, x1 * wide, wide)
-    large = np.zeros((tall, wide), np.float32)
-    large[crop] = _flow(flow, fine.before[crop], fine.after[crop]) * (h / tall)
-    inside = slice(round(y0 * h), round(y1 * h)), slice(round(x0 * w), round(x1 * w))
-    length = np.zeros((h, w), np.float32)
-    length[inside] = cv2.resize(large, (w, h), interpolation=cv2.INTER_AREA)[inside]
-    return length
-
-
-def _span(first: float, last: float, length: int) -> slice:
-    # In multiples of 16, to change little from frame to frame; and long enough for the flow's coarse levels, which
-    # see the fast things.
-    top = max(0, min(int(first - 16) // 16 * 16, length - 64))
-    return slice(top, min(length, max(math.ceil((last + 16) / 16) * 16, top + 64)))
 
 
 def _size(ground: Ground, step: Step, peaks: Sequence[Peak]) -> tuple[float, float]:

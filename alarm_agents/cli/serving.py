@@ -52,7 +52,8 @@ def _become(command: Serving) -> None:
     program = shutil.which(command.command[0])
     if program is None:
         raise ConfigurationError(
-            f"{command.command[0]} is not installed here", remedy=f"docs/models.md says how to install {command.server}"
+            f"{command.command[0]} is not installed here",
+            remedy=f"docs/scenarios.md (Serving) says how to install {command.server}",
         )
     if command.then:
         note(f"when it listens, in another terminal: {shlex.join(command.then)}")

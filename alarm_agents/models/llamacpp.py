@@ -22,14 +22,14 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, convert_to_openai_messages
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import PrivateAttr, ValidationError
+from pydantic import PrivateAttr
 
 from alarm_agents.errors import ConfigurationError, ModelError
 from alarm_agents.models.faults import StatusError
 from alarm_agents.models.llamacpp_load import Options, Weights, load, require
+from alarm_agents.models.options import read_options
 from alarm_agents.models.seeds import Seeds
 from alarm_agents.scenario import ModelSettings
-from alarm_agents.yamlfile import explain
 
 TOP_LOGPROBS = 5
 _WANTED = frozenset({"response_format"})
@@ -106,18 +106,11 @@ def build(settings: ModelSettings, base: Path) -> LlamaCppChat:
     `settings.model` and `mmproj` are GGUF files, relative to `base`.
     """
     require()
-    try:
-        options = Options.model_validate(settings.extra)
-    except ValidationError as error:
-        known = ", ".join(Options.model_fields)
-        raise ConfigurationError(
-            f"extra.{explain(error, Options)}", remedy=f"backend llamacpp takes {known}"
-        ) from error
     weights = Weights(
         model=_file(base, settings.model),
         mmproj=_file(base, settings.mmproj) if settings.mmproj else None,
         slots=settings.max_concurrency,
-        options=options,
+        options=read_options(settings, Options),
     )
     return LlamaCppChat(settings=settings, weights=weights)
 

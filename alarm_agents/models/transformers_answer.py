@@ -35,7 +35,11 @@ class Row:
         self.ended = False
         self._weights = weights
         self._matcher = _matcher(self.request.schema, weights)
-        self._random = torch.Generator().manual_seed(self.request.seed)
+        self._random = torch.Generator()
+        if self.request.seed is None:
+            self._random.seed()
+        else:
+            self._random.manual_seed(self.request.seed)
 
     @property
     def done(self) -> bool:

@@ -7,9 +7,7 @@ options, and on a thread of their own. Questions that wait at the same time are 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib.util
-import random
 from collections.abc import Mapping
 from concurrent.futures import Future
 from functools import cache
@@ -20,17 +18,16 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from alarm_agents.errors import ConfigurationError, MissingExtraError
 from alarm_agents.models.batches import Batches
+from alarm_agents.models.options import read_options
+from alarm_agents.models.seeds import Seeds
 from alarm_agents.models.transformers_prompt import Reply, Request, schema_of, to_message, turns
 from alarm_agents.scenario import ModelSettings
-from alarm_agents.yamlfile import explain
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "llguidance")
-_REMEMBERED = 10_000
-"""Questions whose number of samples is kept in mind."""
 
 
 class Options(BaseModel):
@@ -58,7 +55,11 @@ class TransformersChat(BaseChatModel):
     source: str
     """The weights' folder, or their name on the hub."""
     options: Options = Options()
-    _asked: dict[str, int] = PrivateAttr(default_factory=dict)
+    _seeds: Seeds = PrivateAttr()
+
+    def model_post_init(self, _: Any) -> None:
+        """Start the samples' seeds from the settings'."""
+        self._seeds = Seeds(self.settings.seed)
 
     @property
     def _llm_type(self) -> str:
@@ -93,26 +94,11 @@ class TransformersChat(BaseChatModel):
             pictures=pictures,
             schema=schema,
             temperature=self.settings.temperature,
-            seed=self._seed(repr((said, schema)).encode() + b"".join(pictures)),
+            seed=self._seeds.of(repr((said, schema)).encode() + b"".join(pictures)),
             max_tokens=self.settings.max_tokens,
             logprobs=self.settings.logprobs,
         )
         return _batches(self.source, self.options.model_dump_json()).submit(request, self.settings.max_concurrency)
-
-    def _seed(self, question: bytes) -> int:
-        """A seed of the question and of how often it was asked, never of what else is asked, and when.
-
-        So that K samples of one question differ, and each is the same in the next run.
-        """
-        if self.settings.seed is None:
-            return random.getrandbits(63)
-        key = hashlib.sha256(question).hexdigest()
-        times = self._asked.pop(key, 0)
-        self._asked[key] = times + 1
-        if len(self._asked) > _REMEMBERED:
-            del self._asked[next(iter(self._asked))]
-        digest = hashlib.sha256(f"{self.settings.seed} {key} {times}".encode()).digest()
-        return int.from_bytes(digest[:7], "big")
 
     def _result(self, reply: Reply) -> ChatResult:
         message = to_message(reply, logprobs=self.settings.logprobs, model=self.settings.model)
@@ -130,13 +116,7 @@ def build(settings: ModelSettings, base: Path) -> TransformersChat:
         raise ConfigurationError(
             "backend transformers makes no tool calls", remedy="leave tool_calls out: tools are then asked for as JSON"
         )
-    try:
-        options = Options.model_validate(settings.extra)
-    except ValidationError as error:
-        known = ", ".join(Options.model_fields)
-        raise ConfigurationError(
-            f"extra.{explain(error, Options)}", remedy=f"backend transformers takes {known}"
-        ) from error
+    options = read_options(settings, Options)
     folder = base / Path(settings.model).expanduser()
     if folder.is_dir():
         return TransformersChat(settings=settings, source=str(folder.resolve()), options=options)

@@ -35,7 +35,8 @@ class Request:
     schema: str | None
     """A JSON schema that the answer must follow."""
     temperature: float
-    seed: int
+    seed: int | None
+    """None for another sample at each run."""
     max_tokens: int
     logprobs: bool
 

