@@ -155,7 +155,7 @@ async def test_a_server_sees_pictures_keeps_the_schema_and_gives_log_probabiliti
     ]
     assert looked.value is not None
     assert blind.value is not None
-    assert looked.input_tokens >= blind.input_tokens + 2 * 16
+    assert (looked.input_tokens or 0) >= (blind.input_tokens or 10_000) + 2 * 16
     spelled = "".join(token["token"] for token in looked.logprobs or [])
     assert looked.value.label in spelled
 
