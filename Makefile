@@ -17,13 +17,13 @@ help:  ## say what there is
 demo: .venv/.installed  ## watch generated clips: learn normal, find what is not, say why
 	.venv/bin/alarm demo
 
-# A file's tests stay on one worker, so that what a file sets up (some render and watch whole clips) is set up once;
-# in order, so that the long files, which come first, are not what is waited for at the end.
 demo-mllm: .venv-models/.installed  ## the walkway on tiny models: train those that are missing (an hour, once), watch, measure
 	.venv-models/bin/alarm models train-tiny
 	.venv-models/bin/alarm demo --world walkway_mllm --render-only .alarm/mllm
 	.venv-models/bin/alarm test .alarm/mllm/walkway_mllm.yaml
 
+# A file's tests stay on one worker, so that what a file sets up (some render and watch whole clips) is set up once;
+# in order, so that the long files, which come first, are not what is waited for at the end.
 test: .venv/.installed  ## run all tests; those on real data are skipped without ../shared/data
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
