@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -36,6 +36,7 @@ class Proposed(BaseModel):
     """An inducer's answer for one batch of references."""
 
     rules: list[ProposedRule] = Field(max_length=40)
+    questions: list[Annotated[str, Field(min_length=3, max_length=300)]] = Field(default=[], max_length=10)
 
 
 @dataclass(frozen=True)

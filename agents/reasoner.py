@@ -120,7 +120,11 @@ def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule]
 def _probability(
     judged: Judged, odds: Mapping[str, float] | None
 ) -> tuple[float, Literal["log-probabilities", "stated"]]:
-    """The p of an anomaly and where it is from; of "cannot tell" half counts, so that it draws p to the middle."""
-    if odds is None:
+    """The p of an anomaly and where it is from; of "cannot tell" half counts, so that it draws p to the middle.
+
+    What a reflector would rather have looked at first is left out of the odds.
+    """
+    told = sum(odds[word] for word in ("normal", "anomalous", "cannot tell")) if odds is not None else 0.0
+    if odds is None or told <= 0.0:
         return judged.p_anomaly, "stated"
-    return min(1.0, odds["anomalous"] + odds["cannot tell"] / 2), "log-probabilities"
+    return min(1.0, (odds["anomalous"] + odds["cannot tell"] / 2) / told), "log-probabilities"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alarm_agents.agents.base import Agent, messages
 from alarm_agents.agents.pictures import as_frames
@@ -25,12 +25,18 @@ from alarm_agents.tools.look import spread
 from alarm_agents.tools.registry import Toolbox
 from alarm_agents.tools.work import Work
 from alarm_agents.types import Fact, Label, Parse, Verdict
+from alarm_agents.uncertainty.signals import mean_p
 
 
 class Reconsidered(BaseModel):
-    """A reflector's answer: the tools that it wants first, or the verdict as it stands now."""
+    """A reflector's answer: the tools that it wants first, or the verdict as it stands now.
 
-    outcome: Literal["look", "confirm", "revise", "cannot tell"] = "look"
+    Grammars keep this order, as for `Judged`. Native tool calls come without a label, so only grammars insist on it.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"required": ["label"]})
+
+    label: Literal["look", "normal", "anomalous", "cannot tell"] = "look"
     calls: list[ToolCall] = Field(default=[], max_length=8)
     p_anomaly: float | None = Field(None, ge=0, le=1)
     severity: int = Field(0, ge=0, le=4)
@@ -39,10 +45,10 @@ class Reconsidered(BaseModel):
 
     @model_validator(mode="after")
     def _says_what_to_do(self) -> Self:
-        if self.outcome == "look" and not self.calls:
-            raise ValueError("an outcome is needed, or calls to look with")
-        if self.outcome in ("confirm", "revise") and self.p_anomaly is None:
-            raise ValueError("p_anomaly is needed with this outcome")
+        if self.label == "look" and not self.calls:
+            raise ValueError("a label is needed, or calls to look with")
+        if self.label in ("normal", "anomalous") and self.p_anomaly is None:
+            raise ValueError("p_anomaly is needed with this label")
         return self
 
 
@@ -110,7 +116,10 @@ class Reflector(Agent):
             return self._cannot_tell(why, round_), tuple(found)
         given: Answer[Any] = answer
         judged = replace(given, value=given.value and _as_judged(given.value))
-        return to_verdict(self.member, self.member, judged, question.rules, round_=round_), tuple(found)
+        verdict = to_verdict(self.member, self.member, judged, question.rules, round_=round_)
+        if verdict.parse.usable:
+            verdict = verdict.model_copy(update={"rationale": f"{_outcome(verdict, verdicts)}: {verdict.rationale}"})
+        return verdict, tuple(found)
 
     async def _opening(
         self,
@@ -150,7 +159,7 @@ class Reflector(Agent):
         while True:
             answer = await self.model.ask(talk, Reconsidered, offered(toolbox))
             allowance.took(answer)
-            if answer.value is None or answer.value.outcome != "look":
+            if answer.value is None or answer.value.label != "look":
                 return answer
             if allowance.ended:
                 return None
@@ -159,7 +168,7 @@ class Reflector(Agent):
             allowance.instructions += sum(reads_like_instruction(result.text) for result in results)
             allowance.calls += len(calls)
             found += [fact for result in results for fact in result.facts[:TOLD]]
-            talk.append(AIMessage(answer.value.model_dump_json(include={"outcome", "calls"})))
+            talk.append(AIMessage(answer.value.model_dump_json(include={"label", "calls"})))
             talk.append(self._told(results, allowance))
 
     def _told(self, results: Sequence[ToolResult], allowance: Allowance) -> HumanMessage:
@@ -186,11 +195,12 @@ class Reflector(Agent):
 def _as_judged(again: Reconsidered) -> Judged:
     # Of one who cannot tell no probability is taken over, whatever stands here.
     p = 0.5 if again.p_anomaly is None else again.p_anomaly
-    told = "anomalous" if p >= 0.5 else "normal"
-    return Judged(
-        label="cannot tell" if again.outcome == "cannot tell" else told,
-        p_anomaly=p,
-        severity=again.severity,
-        rules=again.rules,
-        rationale=f"{again.outcome}: {again.rationale}",
-    )
+    return Judged.model_validate({**again.model_dump(exclude={"calls"}), "p_anomaly": p})
+
+
+def _outcome(verdict: Verdict, before: Sequence[Verdict]) -> str:
+    """Whether the second look confirms the verdicts before it or revises them, by the side that they are on."""
+    p = mean_p(before)
+    if verdict.label is Label.UNKNOWN:
+        return "cannot tell"
+    return "revise" if p is None or (p >= 0.5) != (verdict.label is Label.ANOMALOUS) else "confirm"

@@ -39,7 +39,7 @@ def judged(p: float, *rules: str, why: str = "because") -> dict[str, Any]:
 
 def again(p: float, *rules: str) -> dict[str, Any]:
     """A reflector's answer."""
-    return {"outcome": "revise", "p_anomaly": p, "severity": 3, "rules": list(rules), "rationale": "looked again"}
+    return judged(p, *rules, why="looked again")
 
 
 def write_scenario(folder: Path, models: dict[str, Steps] | None = None, name: str = "yard", **blocks: Any) -> Path:

@@ -172,11 +172,8 @@ class School:
     async def _again(self, question: Question, truth: Truth, boxes: Sequence[Placed], media: Media) -> None:
         """A lesson of the reflector, who is told what the reasoners made of it and sees a part of the picture."""
         verdicts = [self._doubtful(name, truth) for name in self.scenario.agents.reasoners]
-        p = sum(verdict.p_anomaly or 0.0 for verdict in verdicts) / len(verdicts)
         judged = self._judged(truth, question.rules)
-        fields = judged.model_dump(exclude={"label"})
-        outcome = "confirm" if (p >= 0.5) == truth.anomalous else "revise"
-        answer = self._teacher.will_say(Reconsidered.model_validate({**fields, "outcome": outcome}))
+        answer = self._teacher.will_say(Reconsidered.model_validate(judged.model_dump()))
         work = Work(question.window, media, {}, lambda _text, _k: ())
         with working_on(work):
             await self._reflector.reflect(question, verdicts, work, self._tools, 1)

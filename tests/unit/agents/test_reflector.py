@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question
-from alarm_agents.agents.reflector import Reflection, Reflector
+from alarm_agents.agents.reflector import Reconsidered, Reflection, Reflector
 from alarm_agents.agents.toolwork import perceivers_tool
 from alarm_agents.models import openai
 from alarm_agents.models.client import Model
+from alarm_agents.models.schemas import response_format
 from alarm_agents.models.scripted import Call, ScriptedChatModel
 from alarm_agents.scenario import ModelSettings, ReflectionSettings, Scenario
 from alarm_agents.sources.media import Media
@@ -40,7 +42,7 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Media:
 
 def look(*calls: tuple[str, dict[str, Any]]) -> dict[str, Any]:
     """An answer that wants tools."""
-    return {"outcome": "look", "calls": [{"tool": name, "arguments": arguments} for name, arguments in calls]}
+    return {"label": "look", "calls": [{"tool": name, "arguments": arguments} for name, arguments in calls]}
 
 
 def model(chat: Any, name: str = "lens", **settings: Any) -> Model:
@@ -139,11 +141,46 @@ async def test_perceivers_are_asked_sharper_questions_about_a_region(media: Medi
     assert "Only the region 0.20, 0.20, 0.80, 0.80" in eye.calls[0].text
 
 
-@pytest.mark.parametrize("reply", [{"outcome": "look", "calls": []}, {"outcome": "confirm"}, {}])
+@pytest.mark.parametrize("reply", [{"label": "look", "calls": []}, {"label": "normal"}, {}])
 async def test_an_answer_that_neither_looks_nor_ends_is_no_answer(media: Media, reply: dict) -> None:
     chat = ScriptedChatModel.of({"reply": reply, "times": 2})
     found = await reflected(model(chat), media)
     assert (found.verdict.parse, found.verdict.p_anomaly) == (Parse.UNPARSED, None)
+
+
+def test_a_grammar_insists_on_the_label_and_native_calls_need_none() -> None:
+    schema = response_format(Reconsidered)["json_schema"]["schema"]
+    assert schema["required"] == ["label"]
+    assert next(iter(schema["properties"])) == "label"
+    assert Reconsidered.model_validate({"calls": [{"tool": "zoom"}]}).label == "look"
+
+
+async def test_the_log_probabilities_of_the_label_are_its_p_and_those_of_looking_further_do_not_count(
+    media: Media,
+) -> None:
+    shares = {"look": 0.2, "normal": 0.08, "anomalous": 0.64, "cannot": 0.08}
+    listed = [{"token": word, "bytes": None, "logprob": math.log(p)} for word, p in shares.items()]
+    spelled = json.dumps(again(0.9))
+    head, tail = spelled.split("anomalous")
+    tokens = [
+        {"token": head, "logprob": 0.0, "top_logprobs": []},
+        {**listed[2], "top_logprobs": listed},
+        {"token": tail, "logprob": 0.0, "top_logprobs": []},
+    ]
+    chat = ScriptedChatModel.of({"reply": again(0.9), "logprobs": tokens})
+    found = await reflected(model(chat, logprobs=True), media)
+    assert (found.verdict.label, found.verdict.p_from) == (Label.ANOMALOUS, "log-probabilities")
+    assert found.verdict.p_anomaly == pytest.approx((0.64 + 0.04) / 0.8)
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [(again(0.9), "confirm"), (again(0.1), "revise"), ({"label": "cannot tell", "rationale": "too dark"}, "cannot")],
+)
+async def test_whether_it_confirms_or_revises_is_found_and_not_asked(media: Media, reply: dict, told: str) -> None:
+    found = await reflected(model(ScriptedChatModel.of({"reply": reply})), media)  # of an anomaly at 0.5
+    assert found.verdict.rationale.startswith(told)
+    assert (found.verdict.p_anomaly is None) == (told == "cannot")
 
 
 async def test_a_server_with_native_tool_calls_is_offered_them_and_its_calls_are_taken(media: Media) -> None:
