@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from alarm_agents.agents.base import Agent, seen_text
 from alarm_agents.agents.kinds import split_kinds
 from alarm_agents.agents.quantiles import P_REFERENCE, quantile_rules
+from alarm_agents.agents.questions import asked_text
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.memory.rules import rule_id
 from alarm_agents.models.instructions import reads_like_instruction
@@ -70,10 +71,12 @@ class Inducer(Agent):
         origin: Literal["references", "warm-up"],
         source: str = "",
         share: float = P_REFERENCE,
+        asked: Sequence[Rule] = (),
     ) -> Proposal:
-        """The rules that a batch of references suggests. Without a model the batch should be all of them.
+        """The rules and guiding questions that a batch of references suggests.
 
-        `share` of normal windows may fire the rules that are made of measures.
+        Without a model the batch should be all of them. `share` of normal windows may fire the rules that are made
+        of measures; `asked` are the questions there have been.
         """
         provenance = Provenance(
             origin=origin,
@@ -87,11 +90,12 @@ class Inducer(Agent):
                 span.set_attribute("alarm.parse", Parse.EMBEDDED.value)
                 return Proposal(tuple(_measured_rules(references, provenance, source, share)), Parse.EMBEDDED)
             seen = "\n".join(seen_text(reference.perceptions) for reference in references)
-            answer = await self.ask(Proposed, normal=normal or "(not described)", seen=seen)
+            answer = await self.ask(Proposed, normal=normal or "(not described)", asked=asked_text(asked), seen=seen)
             if answer.value is None:
                 return Proposal((), answer.parse, answer.note)
-            rules = tuple(_rule(found, provenance, source) for found in answer.value.rules)
-            return Proposal(rules, answer.parse)
+            rules = [_rule(RuleKind(each.kind), each.text, provenance, each.severity) for each in answer.value.rules]
+            rules += [_rule(RuleKind.QUESTION, question, provenance) for question in answer.value.questions]
+            return Proposal(tuple(rule.model_copy(update={"source": source}) for rule in rules), answer.parse)
 
 
 def aggregate(proposals: Sequence[Proposal], embedder: Embedder) -> list[Rule]:
@@ -159,14 +163,13 @@ def _voted(rule: Rule, members: Sequence[Rule], votes: int, batches: int) -> Rul
     return rule.model_copy(update={"provenance": rule.provenance.model_copy(update=update)})
 
 
-def _rule(proposed: ProposedRule, provenance: Provenance, source: str) -> Rule:
-    foul = reads_like_instruction(proposed.text)
+def _rule(kind: RuleKind, text: str, provenance: Provenance, severity: int = 0) -> Rule:
+    foul = reads_like_instruction(text)
     return Rule(
-        id=rule_id(proposed.text),
-        kind=RuleKind(proposed.kind),
-        text=proposed.text,
-        severity=proposed.severity,
-        source=source,
+        id=rule_id(text),
+        kind=kind,
+        text=text,
+        severity=severity,
         status=RuleStatus.REJECTED if foul else RuleStatus.ACTIVE,
         provenance=provenance.model_copy(update={"note": FOUL}) if foul else provenance,
     )

@@ -6,6 +6,7 @@ After AnomalyRuler's visual perception and ALARM's data comprehension.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from pydantic import BaseModel, Field
 
@@ -19,6 +20,9 @@ from alarm_agents.sources.media import Media
 from alarm_agents.types import Box, Fact, Measurement, Parse, Perception, Window
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+QUESTION = "question"
+"""The subject of facts that answer a question."""
+_SAID = {"yes": True, "true": True, "no": False, "false": False}
 
 
 class SeenFact(BaseModel):
@@ -52,11 +56,12 @@ class Perceiver(Agent):
         media: Media,
         scenario: Scenario,
         *,
-        questions: Sequence[str] = (),
+        questions: Mapping[str, str] = MappingProxyType({}),
         region: Box | None = None,
     ) -> Perception:
         """What is to be seen in the window, or in a region of it, and what the questions are answered with.
 
+        `questions` are words by name; an answer is a fact with subject "question" and the name as its attribute.
         A source of recorded captions is perceived already.
         """
         with self.working() as span:
@@ -76,7 +81,7 @@ class Perceiver(Agent):
         media: Media,
         scenario: Scenario,
         *,
-        questions: Sequence[str],
+        questions: Mapping[str, str],
         region: Box | None,
     ) -> Perception:
         """What the model sees."""
@@ -95,7 +100,7 @@ class Perceiver(Agent):
         return Perception(
             member=self.member,
             model=self.member,
-            facts=tuple(self._fact(fact, region or WHOLE) for fact in seen.facts) if seen else (),
+            facts=tuple(self._fact(fact, region or WHOLE, questions) for fact in seen.facts) if seen else (),
             caption=seen.caption if seen else "",
             scores=_scores(measurements),
             screen_text=tuple(seen.screen_text) if seen else (),
@@ -114,18 +119,31 @@ class Perceiver(Agent):
             parse=Parse.RECORDED if captions else Parse.EMBEDDED,
         )
 
-    def _fact(self, seen: SeenFact, shown: Box) -> Fact:
+    def _fact(self, seen: SeenFact, shown: Box, questions: Mapping[str, str]) -> Fact:
         unit = f" {seen.unit}" if seen.unit else ""
+        subject, attribute, value = seen.subject, seen.attribute, seen.value
+        text = f"{subject}: {attribute} {value}{unit}"
+        if name := _asked(seen, questions):
+            value = _SAID.get(value.strip().casefold(), value) if isinstance(value, str) else value
+            text = f"{questions[name]} {('no', 'yes')[value] if isinstance(value, bool) else value}"
+            subject, attribute = QUESTION, name
         return Fact(
-            subject=seen.subject,
-            attribute=seen.attribute,
-            value=seen.value,
+            subject=subject,
+            attribute=attribute,
+            value=value,
             unit=seen.unit,
-            text=f"{seen.subject}: {seen.attribute} {seen.value}{unit}",
+            text=text,
             confidence=seen.confidence,
             region=_box(seen.region, shown),
             perceiver=self.member,
         )
+
+
+def answer_to(question: str, perception: Perception) -> bool | None:
+    """What the perceiver answered to the question of that name; None where it gave no answer, or several."""
+    given = {f.value for f in perception.facts if (f.subject, f.attribute) == (QUESTION, question)}
+    one = given.pop() if len(given) == 1 else None
+    return one if isinstance(one, bool) else None
 
 
 def said(perception: Perception) -> tuple[str, ...]:
@@ -157,9 +175,18 @@ def _part(region: Box) -> str:
     return f"Only the region {edges} (x0, y0, x1, y1) of the whole picture is shown; give regions within what is shown."
 
 
-def _questions(questions: Sequence[str]) -> str:
-    """The questions as a list; models have written them, so they are delimited."""
-    return delimit("\n".join(f"- {question}" for question in questions), "questions") if questions else "(none)"
+def _questions(questions: Mapping[str, str]) -> str:
+    """The questions as a numbered list; models have written them, so they are delimited."""
+    lines = [f"q{number}: {question}" for number, question in enumerate(questions.values(), 1)]
+    return delimit("\n".join(lines), "questions") if lines else "(none)"
+
+
+def _asked(seen: SeenFact, questions: Mapping[str, str]) -> str:
+    """The name of the question that the fact answers, by its number or its words; empty where it answers none."""
+    attribute = seen.attribute.strip().casefold()
+    known = {f"q{number}": name for number, name in enumerate(questions, 1)}
+    known |= {question.casefold(): name for name, question in questions.items()}
+    return known.get(attribute, "") if seen.subject.strip().casefold() == QUESTION else ""
 
 
 def _scores(measurements: Sequence[Measurement]) -> dict[str, float]:

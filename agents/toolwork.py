@@ -97,7 +97,9 @@ def perceivers_tool(
     ) -> str:
         """Let the perceivers look at the window's pictures again, to answer one sharper question about them."""
         asked = (
-            perceiver.perceive(case.window, case.measurements, media, scenario, questions=(question,), region=region)
+            perceiver.perceive(
+                case.window, case.measurements, media, scenario, questions={question: question}, region=region
+            )
             for perceiver in perceivers
         )
         return seen_text(await asyncio.gather(*asked))

@@ -15,7 +15,7 @@ from alarm_agents.errors import ScenarioError
 
 PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
     "perceiver": ("normal", "zones", "questions", "pictures", "hints"),
-    "inducer": ("normal", "seen"),
+    "inducer": ("normal", "asked", "seen"),
     "reasoner": ("normal", "rules", "similar", "window", "seen", "pictures"),
     "reflector": (
         *("normal", "rules", "tools", "similar", "window", "seen", "verdicts", "region", "measured", "allowance"),

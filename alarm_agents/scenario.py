@@ -223,6 +223,8 @@ class RuleSettings(Block):
     def _checkable_one_way(self) -> RuleSettings:
         if self.predicate is not None and self.limit is not None:
             raise ValueError("a rule has a predicate or a limit, not both")
+        if self.kind is RuleKind.QUESTION and (self.predicate or self.limit):
+            raise ValueError("a question is asked of perceivers: it has no predicate and no limit")
         return self
 
 

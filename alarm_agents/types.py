@@ -155,6 +155,8 @@ class RuleKind(StrEnum):
 
     NORMAL = "normal"
     ANOMALOUS = "anomalous"
+    QUESTION = "question"
+    """It describes nothing and judges nothing: perceivers are asked it, and their answers are facts."""
 
 
 class RuleStatus(StrEnum):
@@ -202,6 +204,8 @@ class Provenance(Record):
     held_out: int = 0
     fired: int = 0
     """On how many of the `held_out` normal references the rule fired when it was tested."""
+    auroc: Probability | None = None
+    """How well a question's answers told reviewed cases apart; None until there were enough of them."""
     note: str = ""
 
 

@@ -107,6 +107,7 @@ async def propose(batch: Batch, runtime: Runtime[InductionContext]) -> dict[str,
         origin=context.origin,
         source=context.source,
         share=context.scenario.share_allowed or P_REFERENCE,
+        asked=[rule for rule in context.memory.latest(context.source or None) if rule.kind is RuleKind.QUESTION],
     )
     return {"proposals": {str(batch["number"]): proposal}}
 
@@ -157,14 +158,22 @@ async def store(state: InductionState, runtime: Runtime[InductionContext]) -> di
     # References are better than any warm-up; a warm-up is for one source and takes the place of none but its own.
     replaced = ("references", "warm-up") if context.origin == "references" else ("warm-up",)
     taught = {_expert(rule) for rule in state["rules"] if context.origin == "references" and rule.threshold}
+    known = context.memory.latest(context.source or None)
     superseded = [
         rule.model_copy(update={"status": RuleStatus.DISABLED})
-        for rule in context.memory.active(context.source or None)
-        if (rule.provenance.origin in replaced and rule.id not in found and rule.source.startswith(context.source))
-        # The scenario's own limit on an expert held until references taught it.
-        or (rule.provenance.origin == "scenario" and rule.threshold is not None and _expert(rule) in taught)
+        for rule in known
+        if rule.status is RuleStatus.ACTIVE
+        # A question whose answers told reviewed cases apart is kept, proposed again or not.
+        and rule.provenance.auroc is None
+        and (
+            (rule.provenance.origin in replaced and rule.id not in found and rule.source.startswith(context.source))
+            # The scenario's own limit on an expert held until references taught it.
+            or (rule.provenance.origin == "scenario" and rule.threshold is not None and _expert(rule) in taught)
+        )
     ]
-    stored = context.memory.add([*state["rules"], *superseded])
+    # So is what was found of questions before, also that one told nothing, when it is proposed once more.
+    settled = {rule.id: rule for rule in known if rule.provenance.auroc is not None}
+    stored = context.memory.add([*(settled.get(rule.id, rule) for rule in state["rules"]), *superseded])
     return {"rules": stored[: len(state["rules"])]}
 
 
@@ -199,7 +208,7 @@ async def _cited_on_held_out(
     rules: Sequence[Rule], references: Sequence[Reference], context: InductionContext
 ) -> dict[str, tuple[int, int]]:
     """How often the reasoner cites each rule in words for an anomaly on held-out references: (of, cited)."""
-    worded = [rule for rule in rules if rule.predicate is None]
+    worded = [rule for rule in rules if rule.predicate is None and rule.kind is not RuleKind.QUESTION]
     _, held_out = split(references)
     if not worded or context.reasoner.model is None:
         return {}

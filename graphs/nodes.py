@@ -81,9 +81,11 @@ async def perceive(state: PerceiveTask, runtime: Runtime[Context]) -> Update:
     """One perceiver sees the window (the gate sends one of these for each); all do where an edge leads here."""
     context, window, measurements = runtime.context, state["window"], state["measurements"]
     members = [state["member"]] if "member" in state else list(context.perceivers)
+    eyes = [context.perceivers[member] for member in members]
+    asked = context.memory.questions(context.media.identity) if any(eye.model for eye in eyes) else {}
     with heard() as listening:
         found = await asyncio.gather(
-            *(context.perceivers[m].perceive(window, measurements, context.media, context.scenario) for m in members)
+            *(eye.perceive(window, measurements, context.media, context.scenario, questions=asked) for eye in eyes)
         )
     return {
         "perceptions": {p.member: p.model_copy(update={"facts": _placed(p.facts, context)}) for p in found},
@@ -94,7 +96,7 @@ async def perceive(state: PerceiveTask, runtime: Runtime[Context]) -> Update:
 async def recall(state: MonitorState, runtime: Runtime[Context]) -> Update:
     """The rules and the resolved cases that what was seen brings to mind."""
     memory, perceptions = runtime.context.memory, state["perceptions"].values()
-    text = seen(tuple(f.text for p in perceptions for f in p.facts), tuple(p.caption for p in perceptions))
+    text = seen(perceptions)
     with tracing.span("recall", kind="memory"):
         rules, revision = memory.rules_for(runtime.context.media.identity, text)
         similar = memory.similar(text)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from alarm_agents.memory.index import VectorIndex
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models.instructions import WITHHELD, reads_like_instruction
-from alarm_agents.types import Case, Label, Resolution, Rule, RuleKind, RuleRef, SimilarCase
+from alarm_agents.types import Case, Label, Perception, Resolution, Rule, RuleKind, RuleRef, SimilarCase
 from alarm_agents.workspace.cases import CaseStore
 
 RULES = 12
@@ -20,7 +20,7 @@ class Memory:
 
     def __init__(self, rules: RuleMemory, cases: CaseStore, index: VectorIndex) -> None:
         self.rules, self._cases, self._index = rules, cases, index
-        self._known: tuple[int, str, list[Rule]] | None = None
+        self._known: tuple[int, str, list[Rule], list[Rule]] | None = None
         self._resolved: tuple[int, dict[str, Case]] = (0, {})
 
     def rules_for(self, source: str, text: str) -> tuple[list[Rule], int]:
@@ -29,14 +29,23 @@ class Memory:
         Rules with a predicate and rules that a person wrote are always among them: they are cheap to check
         and meant to count, however far their words are from what was seen.
         """
-        revision = self.rules.revision(source)
-        if self._known is None or self._known[:2] != (revision, source):
-            self._known = (revision, source, self.rules.active(source))
+        revision, active, _ = self._now(source)
         found: list[Rule] = []
         for kind in RuleKind:
-            of_kind = [rule for rule in self._known[2] if rule.kind is kind]
+            of_kind = [rule for rule in active if rule.kind is kind]
             found += of_kind if len(of_kind) <= RULES else self._nearest(of_kind, kind, revision, source, text)
         return found, revision
+
+    def questions(self, source: str) -> dict[str, str]:
+        """The guiding questions to ask perceivers about windows of `source`: words by id."""
+        return {question.id: question.text for question in self._now(source)[2]}
+
+    def _now(self, source: str) -> tuple[int, list[Rule], list[Rule]]:
+        """The revision, and the rules and questions of it, read when they changed."""
+        revision = self.rules.revision(source)
+        if self._known is None or self._known[:2] != (revision, source):
+            self._known = (revision, source, self.rules.active(source), self.rules.questions(source))
+        return revision, *self._known[2:]
 
     def bodies(self, refs: Sequence[RuleRef]) -> list[Rule]:
         """The rules behind the references that `rules_for` led to, in those versions."""
@@ -86,14 +95,14 @@ def _recalled(text: str) -> str:
 
 def description(case: Case) -> str:
     """What was seen in a case, in words: what retrieval compares."""
-    return seen(
-        tuple(fact.text for p in case.perceptions for fact in p.facts), tuple(p.caption for p in case.perceptions)
-    )
+    return seen(case.perceptions)
 
 
-def seen(facts: tuple[str, ...], captions: tuple[str, ...]) -> str:
-    """Facts and captions as one text, without repeats."""
-    return ". ".join(dict.fromkeys(text for text in (*captions, *facts) if text))
+def seen(perceptions: Iterable[Perception]) -> str:
+    """Captions and facts as one text, without repeats; what was said not to be there is no part of it."""
+    kept = tuple(perceptions)
+    facts = (fact.text for perception in kept for fact in perception.facts if fact.value is not False)
+    return ". ".join(dict.fromkeys(text for text in (*(p.caption for p in kept), *facts) if text))
 
 
 def answered_label(resolution: Resolution | None) -> Label:

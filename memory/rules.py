@@ -18,6 +18,8 @@ from alarm_agents.errors import ConfigurationError, NotFoundError
 from alarm_agents.types import Provenance, Rule, RuleKind, RuleStatus
 from alarm_agents.workspace import database as db
 
+ASKED = 5
+"""Guiding questions that a perceiver is asked at once (as many as VERA's)."""
 HINT = "see `alarm rules list --everything`"
 
 
@@ -64,6 +66,23 @@ class RuleMemory:
 
     def active(self, source: str | None = None, revision: int | None = None) -> list[Rule]:
         """The rules that judge windows of `source` (that judged them at that revision): those that are active."""
+        return [rule for rule in self._active(source, revision) if rule.kind is not RuleKind.QUESTION]
+
+    def questions(self, source: str | None = None, revision: int | None = None) -> list[Rule]:
+        """The guiding questions that perceivers are asked (were asked at that revision), at most `ASKED`.
+
+        Those of persons come first, then those whose answers told reviewed cases apart best, then those with votes.
+        """
+
+        def rank(rule: Rule) -> tuple[bool, float, float, str]:
+            origin = rule.provenance
+            learned = origin.origin not in ("person", "scenario")
+            return (learned, -(origin.auroc or 0.0), -origin.votes / max(1, origin.batches), rule.id)
+
+        found = [rule for rule in self._active(source, revision) if rule.kind is RuleKind.QUESTION]
+        return sorted(found, key=rank)[:ASKED]
+
+    def _active(self, source: str | None, revision: int | None) -> list[Rule]:
         return [rule for rule in self.latest(source, revision) if rule.status is RuleStatus.ACTIVE]
 
     def history(self, rule: str) -> list[Rule]:
@@ -150,6 +169,9 @@ def written_by_person(text: str, kind: RuleKind, *, predicate: str | None, sever
     """A person's rule, ready for `RuleMemory.add`; raises `ConfigurationError` when it says nothing."""
     if not text.strip():
         raise ConfigurationError("a rule needs words", remedy='for example: alarm rules add "nobody rides a bicycle"')
+    if kind is RuleKind.QUESTION and predicate is not None:
+        remedy = "leave it out; a rule can be made of the answers"
+        raise ConfigurationError("a question is asked of perceivers and has no predicate", remedy=remedy)
     return Rule(
         id=rule_id(text),
         kind=kind,

@@ -9,6 +9,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from alarm_agents.agents.predicates import check_predicate
+from alarm_agents.agents.questions import Weighed
 from alarm_agents.cli.app import JsonOption, open_workspace
 from alarm_agents.cli.output import console, emit, note, notes, plain
 from alarm_agents.cli.people import who
@@ -17,6 +18,7 @@ from alarm_agents.cli.watch import incident_line
 from alarm_agents.cli.which import WhichScenario, rules_of
 from alarm_agents.errors import ConfigurationError, ConflictError
 from alarm_agents.memory.rules import RuleMemory, written_by_person
+from alarm_agents.monitor.questions import weigh_questions
 from alarm_agents.monitor.replay import Change, Replay
 from alarm_agents.monitor.replay import replay as replayed
 from alarm_agents.types import Label, Rule, RuleKind, RuleStatus
@@ -34,7 +36,10 @@ def replay(
     kind: Annotated[RuleKind, typer.Option(help="What --predicate describes.")] = RuleKind.ANOMALOUS,
     json_: JsonOption = False,
 ) -> None:
-    """Say what a rule would have changed: every stored case is judged again, with the rule and without."""
+    """Say what a rule would have changed: every stored case is judged again, with the rule and without.
+
+    Of a guiding question it says how well its answers told reviewed cases apart.
+    """
     if (rule is None) == (predicate is None):
         raise ConfigurationError("replay needs a rule or a --predicate, one of them")
     workspace = open_workspace()
@@ -45,6 +50,9 @@ def replay(
     else:
         assert rule is not None
         tried = memory.history(rule)[-1]
+    if tried.kind is RuleKind.QUESTION:
+        _show_weighed(weigh_questions(workspace, memory, [tried])[0], json_)
+        return
     found = _replayed(workspace, memory, tried)
     if json_:
         emit(replay_document(found))
@@ -117,6 +125,12 @@ def replay_document(found: Replay) -> dict[str, Any]:
     }
 
 
+def question_document(found: Weighed) -> dict[str, Any]:
+    """What a question's answers are worth, as a part of JSON output."""
+    rest = {name: value for name, value in vars(found).items() if name != "question"}
+    return {"question": found.question.model_dump(mode="json"), **rest}
+
+
 def show_replay(found: Replay) -> None:
     """Print a replay for people."""
     rule = found.rule
@@ -142,6 +156,20 @@ def show_replay(found: Replay) -> None:
             console.print(plain(span), soft_wrap=True)
     if found.changes:
         _print_changes(found.changes)
+
+
+def _show_weighed(found: Weighed, json_: bool) -> None:
+    if json_:
+        emit(question_document(found))
+        return
+    rule = found.question
+    console.print(plain(f"{rule.id} v{rule.version}, question: {rule.text}"), soft_wrap=True)
+    console.print(plain(f"{found.said}. Mean answer (no 0, yes 1): {_share(found.yes_anomalous)} in anomalous cases,"))
+    console.print(f"{_share(found.yes_normal)} in normal ones. `alarm induce --reviewed` keeps or retires it by that.")
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _print_changes(changes: list[Change]) -> None:

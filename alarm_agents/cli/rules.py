@@ -85,7 +85,7 @@ def add(
         ),
     ] = None,
     kind: Annotated[
-        RuleKind, typer.Option(help="Whether it describes what is normal or anomalous.")
+        RuleKind, typer.Option(help="Whether it describes what is normal or anomalous, or is asked of perceivers.")
     ] = RuleKind.ANOMALOUS,
     severity: Annotated[int, typer.Option(min=0, max=4, help="0 harmless to 4 danger to life.")] = 2,
     json_: JsonOption = False,
@@ -93,7 +93,7 @@ def add(
     """Add a rule; it counts from the next window on, also in a monitor that is running."""
     if predicate is not None:
         check_predicate(predicate, where="--predicate")
-    else:
+    elif kind is not RuleKind.QUESTION:
         note("this rule has no --predicate: models apply it, and the captions expert; no other expert can", "yellow")
     written = written_by_person(text, kind, predicate=predicate, severity=severity, author=who())
     report(_memory(scenario).add([written])[0], json_)

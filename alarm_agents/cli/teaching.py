@@ -10,6 +10,7 @@ from rich.table import Table
 
 from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, note, notes, plain
+from alarm_agents.cli.proposed import question_document
 from alarm_agents.cli.watch import announce
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs.scaffold import write_scenario
@@ -99,6 +100,7 @@ def taught_document(taught: Taught, scenario: str) -> dict[str, Any]:
         "scenario": scenario,
         "references": dict(taught.references.details),
         "rules": [rule.model_dump(mode="json") for rule in taught.rules],
+        "questions": [question_document(each) for each in taught.weighed],
         "failures": list(taught.failures),
     }
 
@@ -121,3 +123,5 @@ def show_rules(taught: Taught, scenario: str) -> None:
             str(origin.fired),
         )
     console.print(table)
+    for each in taught.weighed:
+        console.print(plain(f"question {each.outcome}: {each.question.text} ({each.said})"), soft_wrap=True)

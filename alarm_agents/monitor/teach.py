@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from alarm_agents.agents.inducer import Inducer, Reference
 from alarm_agents.agents.perceiver import Perceiver
+from alarm_agents.agents.questions import Weighed
 from alarm_agents.agents.reasoner import Reasoner
 from alarm_agents.errors import SourceError
 from alarm_agents.graphs.induction import InductionContext, build_induction, failures
@@ -20,6 +21,7 @@ from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.preset import adopt
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import Model
+from alarm_agents.monitor.questions import weigh_questions
 from alarm_agents.monitor.references import Clip, divided, draw, picked
 from alarm_agents.monitor.reviewed import read_reviewed
 from alarm_agents.monitor.stage import Stage
@@ -48,6 +50,8 @@ class Taught:
     rules: tuple[Rule, ...]
     clips: int
     failures: tuple[str, ...]
+    weighed: tuple[Weighed, ...]
+    """What reviewed cases say of the guiding questions that there were before."""
 
 
 def open_media(path: str, scenario: Scenario, base: Path = Path()) -> Media:
@@ -91,6 +95,8 @@ async def teach(
     clips += reviewed.clips
     memory = RuleMemory(workspace.engine, scenario.name, namespace)
     adopt(scenario, memory)
+    weighed = await asyncio.to_thread(weigh_questions, workspace, memory, memory.questions())
+    memory.add([each.question for each in weighed])
     rules_now = active_rules(memory)
     references = await asyncio.to_thread(_cross_measured, clips, kind, scenario.source, rules_now, progress)
     progress("teaching the experts")
@@ -109,7 +115,7 @@ async def teach(
         **({"reviewed": reviewed.cases} if reviewed.cases else {}),
     }
     stored = workspace.runs.teach(scenario.name, namespace, details, states)
-    return Taught(stored, tuple(rules), len(clips), (*reviewed.notes, *failed))
+    return Taught(stored, tuple(rules), len(clips), (*reviewed.notes, *failed), tuple(weighed))
 
 
 def induction_context(
