@@ -265,6 +265,21 @@ class Uncertainty(Record):
     score: Probability
     decision: Decision
     reason: str = ""
+    drawn: Probability | None = None
+    """With which probability an accepted case was to be drawn for audit, where it was; None elsewhere."""
+    withheld: bool = False
+    """Whether a person is asked before anybody is told of an incident, to keep the false alarms promised."""
+
+
+class Acceptance(Record):
+    """The uncertainty under which verdicts of each class are accepted; None where no promise says so."""
+
+    normal: float | None = None
+    anomalous: float | None = None
+    drift: int = 0
+    """How often the source has drifted so far."""
+    narrowed: bool = False
+    """Whether it has drifted, and labels since then do not yet bear out what is accepted."""
 
 
 class SimilarCase(Record):
@@ -335,6 +350,8 @@ class Case(Record):
     resolution: Resolution | None = None
     revision: int = 0
     """The rule revision that the window was judged by."""
+    drift: int = 0
+    """How often its source had drifted before it, see `alarm_agents.uncertainty.drift`."""
     trace_id: str = ""
     incident: str | None = None
 
