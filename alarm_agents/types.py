@@ -385,6 +385,21 @@ class Case(Record):
         return accepted and not touched and first_sight and all(p.parse.usable for p in self.perceptions)
 
 
+class Drifted(Record):
+    """A source whose cases are no longer like those before them: what is promised of them has to be learned again."""
+
+    source: str
+    case: str
+    """The case by which it was told."""
+    start: float
+    """Its start, in seconds."""
+    number: int
+    """How often the source has drifted so far."""
+    odds: float
+    """The evidence: what a gambler who holds that nothing has changed would have lost, times the stake."""
+    text: str
+
+
 class Incident(Record):
     """Consecutive anomalous cases of one source, or those in which its camera was blind: told about once."""
 

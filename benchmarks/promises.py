@@ -3,9 +3,9 @@
     python benchmarks/promises.py [SUITE] [--runs 500] [--rate 0.05] [--seed 0]
 
 The suite is run once; its cases (uncertainty, label by the agents, true label, words) are what deployments draw from,
-at 50%, 1% and 0.1% of anomalous cases. Without a suite, and without `../shared/data`, cases are generated. In ten rounds
-a deployment decides by the thresholds that it has learned so far, labels come from deferred cases and from the random
-audit share, and it learns again (`alarm_agents/uncertainty/promises.py`, which the monitor uses). A promise is broken
+at 50%, 1% and 0.1% of anomalous cases. Without a suite, and without `../shared/data`, cases are generated. In ten
+rounds a deployment decides by the thresholds that it has learned so far, labels come from deferred cases and from the
+random audit share, and it learns again (`alarm_agents/uncertainty/promises.py`, as the monitor). A promise is broken
 where any threshold that was ever promised misses more than it says on the population. After a shift (to the cases of
 one group that the deployment has not seen) a promise is broken once more than that share of the anomalies since has
 been missed, ten of them at least. Exit code 1 where a bar is missed.
@@ -210,14 +210,15 @@ def shifts(population: Population, runs: int, rng: np.random.Generator, console:
     told = [told for told, _ in found if told is not None]
     in_time = 1 - float(np.mean(late))
     console.print(
-        f"a shift to one of {len(groups)} other groups, {runs} runs: drift told before the promise was broken, or never "
-        f"broken: {in_time:.1%}; broken {len(broken) / runs:.0%}, after {np.median(broken or [np.nan]):.0f} cases; "
-        f"told {len(told) / runs:.0%}, after {np.median(told or [np.nan]):.0f}"
+        f"a shift to one of {len(groups)} other groups, {runs} runs: drift told before the promise was broken, or "
+        f"never broken: {in_time:.1%}; broken {len(broken) / runs:.0%}, after {np.median(broken or [np.nan]):.0f} "
+        f"cases; told {len(told) / runs:.0%}, after {np.median(told or [np.nan]):.0f}"
     )
     return in_time >= 0.9
 
 
 def main() -> None:
+    """Measure, print, and exit with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", nargs="?", type=Path, help=f"default: {SUITE.name}, where its data is there")
     parser.add_argument("--runs", type=int, default=500)

@@ -59,6 +59,11 @@ class Drift:
         """Whether the evidence is enough to say that cases are no longer like those before them."""
         return self.odds >= 1 / FALSE_ALARM
 
+    @property
+    def strongest(self) -> int:
+        """The feature that most of the evidence is in, from 0."""
+        return int(np.argmax([jumper.value for jumper in self._jumpers]))
+
     def take(self, case: Sequence[float], tie: float) -> None:
         """Take in the next case; `tie`, uniform in [0, 1) and independent of all else, ranks it among its equals."""
         for value, known, jumper in zip(case, self._known, self._jumpers, strict=True):

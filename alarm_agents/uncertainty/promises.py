@@ -11,6 +11,7 @@ audit rate for an accepted one. Cases that were accepted and never drawn need no
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -75,7 +76,7 @@ class Promise(Record):
     labels: int = 0
     """Answered cases that count for it: anomalous ones for `max_missed`, alarms for `false_alarms_per_day`."""
     lacking: int | None = None
-    """How many more answers "anomalous" (`max_missed`) or windows (`false_alarms_per_day`) it needs; None if unknown."""
+    """How many more answers "anomalous" (`max_missed`) or windows (`false_alarms_per_day`) it needs, if known."""
     reason: str = ""
 
 
@@ -104,7 +105,7 @@ def missed_promise(labels: Labels, max_missed: float, delta: float) -> Promise:
 
 
 def alarms_promise(labels: Labels, share: float, delta: float, *, a_day: float) -> Promise:
-    """Up to which uncertainty alarms may be raised unasked: at most `share` of all windows are false ones, by 1 - delta.
+    """Up to which uncertainty alarms may be raised unasked: at most `share` of windows are false ones, by 1 - delta.
 
     `a_day` is what the share amounts to in a day. Windows without an alarm count as they are, without a label; who did
     not answer an alarm that was to be reviewed counts as a false one.
@@ -145,6 +146,11 @@ def held_to(found: Uncertainty, p: float | None, acceptance: Acceptance | None) 
     reason = f"uncertainty {found.score:.2f} is not under {limit:.2f}, so a person is asked, {why}"
     withheld = p >= 0.5 and not acceptance.narrowed
     return found.model_copy(update={"decision": Decision.DEFER, "reason": reason, "withheld": withheld})
+
+
+def lot(case: str, purpose: str) -> float:
+    """A number in [0, 1) that is as good as random and the same whenever the case is judged again."""
+    return int(hashlib.sha256(f"{purpose} {case}".encode()).hexdigest()[:8], 16) / 2**32
 
 
 def _tested(start: FloatArray, flips: FloatArray, uncertainty: FloatArray, delta: float) -> float | None:

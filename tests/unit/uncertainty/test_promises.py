@@ -29,7 +29,7 @@ def labels(
 
 
 def reviewed(draw: np.random.Generator, count: int, limit: float, rate: float) -> Labels:
-    """Of `count` anomalous cases, with uncertainty uniform in [0, 1]: those deferred above the limit, and the audits."""
+    """Of `count` anomalous cases, uncertainty uniform in [0, 1]: those deferred above the limit, and the audits."""
     unsure = draw.random(count)
     deferred = unsure >= limit
     kept = deferred | (draw.random(count) < rate)
