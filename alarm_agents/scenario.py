@@ -340,11 +340,6 @@ class Scenario(Block):
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    @property
-    def not_yet_kept(self) -> tuple[str, ...]:
-        """Settings that are accepted and stored but that nothing acts on in this version, for people to be told."""
-        return ("promise.max_missed",) if self.promise.max_missed is not None else ()
-
 
 def library() -> dict[str, Path]:
     """The ready scenarios by name (`graphs/library/*.yaml`)."""

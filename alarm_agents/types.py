@@ -269,6 +269,21 @@ class Uncertainty(Record):
     score: Probability
     decision: Decision
     reason: str = ""
+    drawn: Probability | None = None
+    """With which probability an accepted case was to be drawn for audit, where it was; None elsewhere."""
+    withheld: bool = False
+    """Whether a person is asked before anybody is told of an incident, to keep the false alarms promised."""
+
+
+class Acceptance(Record):
+    """The uncertainty under which verdicts of each class are accepted; None where no promise says so."""
+
+    normal: float | None = None
+    anomalous: float | None = None
+    drift: int = 0
+    """How often the source has drifted so far."""
+    narrowed: bool = False
+    """Whether it has drifted, and labels since then do not yet bear out what is accepted."""
 
 
 class SimilarCase(Record):
@@ -339,6 +354,8 @@ class Case(Record):
     resolution: Resolution | None = None
     revision: int = 0
     """The rule revision that the window was judged by."""
+    drift: int = 0
+    """How often its source had drifted before it, see `alarm_agents.uncertainty.drift`."""
     trace_id: str = ""
     incident: str | None = None
 
@@ -370,6 +387,21 @@ class Case(Record):
         touched = self.deferred or self.anomalies or self.notes or self.resolution or self.incident
         first_sight = all(verdict.round == 0 and verdict.parse.usable for verdict in self.verdicts)
         return accepted and not touched and first_sight and all(p.parse.usable for p in self.perceptions)
+
+
+class Drifted(Record):
+    """A source whose cases are no longer like those before them: what is promised of them has to be learned again."""
+
+    source: str
+    case: str
+    """The case by which it was told."""
+    start: float
+    """Its start, in seconds."""
+    number: int
+    """How often the source has drifted so far."""
+    odds: float
+    """The evidence: what a gambler who holds that nothing has changed would have lost, times the stake."""
+    text: str
 
 
 class Incident(Record):

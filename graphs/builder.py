@@ -56,9 +56,9 @@ DEFAULT_NODES: dict[str, Callable[..., Awaitable[Any]]] = {
 
 
 def after_gate(state: MonitorState) -> Next:
-    """Past the gate each perceiver is sent the window; a closed gate ends the work."""
+    """Past the gate each perceiver is sent the window; a closed gate ends the work, or has it audited."""
     if state.get("closed"):
-        return "self_check"
+        return "enqueue" if state["uncertainty"].decision is Decision.DEFER else "self_check"
     task = {"window": state["window"], "measurements": state["measurements"]}
     return [Send("perceive", {**task, "member": member}) for member in state["members"]]
 
@@ -90,7 +90,7 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
         self._edges: dict[str, list[tuple[str, Condition | None]]] = {}
         self._ways: dict[str, tuple[Router | str, PathMap]] = {
             START: ("gate", None),
-            "gate": (after_gate, ["perceive", "self_check"]),
+            "gate": (after_gate, ["perceive", "enqueue", "self_check"]),
             "perceive": ("recall", None),
             "recall": ("reason", None),
             "reason": ("uncertainty", None),

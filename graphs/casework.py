@@ -41,6 +41,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         frame_scores=_frame_scores(verdicts, len(window.frames)),
         **_odds(verdicts),
         lift=state.get("lift", 1.0),
+        drift=state["acceptance"].drift if "acceptance" in state else 0,
         severity=_severity(label, verdicts),
         title=_title(label, state),
         explanation=_explanation(verdicts, state),
@@ -90,7 +91,9 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
     people about.
     """
     kind: Literal["anomaly", "camera"] = "camera" if case.blind else "anomaly"
-    concerns = case.blind or case.label is Label.ANOMALOUS or (alert_unknown and case.label is Label.UNKNOWN)
+    asked_first = case.uncertainty.withheld and case.status is CaseStatus.PENDING
+    alarms = case.label is Label.ANOMALOUS and not asked_first
+    concerns = case.blind or alarms or (alert_unknown and case.label is Label.UNKNOWN)
     over = incident is not None and case.window.start > incident.end + COOL_DOWN
     if not concerns:
         return (incident.model_copy(update={"status": "closed"}) if incident and over else incident), False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from alarm_agents.sources.media import Media
 from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.registry import Toolbox
 from alarm_agents.tools.work import Work
-from alarm_agents.types import Window
+from alarm_agents.types import Acceptance, Window
 from alarm_agents.workspace.cases import CaseStore
 
 
@@ -50,6 +50,8 @@ class Context(Live):
     source: str
     ask_people: bool = True
     """Whether a deferred case waits for a person; suites never block."""
+    acceptance: Callable[[], Acceptance] = field(default=Acceptance)
+    """Up to which uncertainty verdicts are accepted now, as promises have it."""
     gate_above: float | None = field(default=None)
     """The expert's score under which the gate concludes a window; None keeps the gate open."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -41,6 +40,7 @@ from alarm_agents.types import (
 )
 from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.monitor import assess
+from alarm_agents.uncertainty.promises import held_to, lot
 
 Update = dict[str, Any]
 BLIND_SEVERITY = 3
@@ -58,7 +58,8 @@ async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
     if blind := blindness(state["measurements"]):
         return _blind(blind)
     context, settings = runtime.context, runtime.context.scenario.graph.gate
-    if settings is None or context.gate_above is None:
+    narrowed = "acceptance" in state and state["acceptance"].narrowed
+    if settings is None or context.gate_above is None or narrowed:
         return {"closed": False}
     scores = [m.values[m.score] for m in state["measurements"] if m.expert == settings.expert]
     if not scores or max(scores) >= context.gate_above:
@@ -68,12 +69,13 @@ async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
     if verdict.label is not Label.NORMAL:
         return {"closed": False}
     uncertainty = assess((), [[verdict]], (), accept_below=1.01, may_reflect=False)
+    closed = uncertainty.model_copy(update={"reason": f"the gate is closed under {context.gate_above:.2f}"})
     return {
         "closed": True,
         "verdicts": _keyed([verdict]),
         "rules": tuple(rule.ref for rule in rules),
         "revision": revision,
-        "uncertainty": uncertainty.model_copy(update={"reason": f"the gate is closed under {context.gate_above:.2f}"}),
+        "uncertainty": _audited(closed, state["case"], context.scenario.promise.audit_rate),
     }
 
 
@@ -140,8 +142,9 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
         accept_below=context.scenario.uncertainty.accept_below,
         may_reflect=state.get("round", 0) < context.scenario.graph.max_reflections,
     )
-    if found.decision is Decision.ACCEPT and _audited(state["case"], context.scenario.promise.audit_rate):
-        found = found.model_copy(update={"decision": Decision.DEFER, "reason": "drawn for audit"})
+    found = held_to(found, signals.mean_p(latest(state)), state.get("acceptance"))
+    if found.decision is Decision.ACCEPT:
+        found = _audited(found, state["case"], context.scenario.promise.audit_rate)
     tracing.set(**{"alarm.decision": found.decision.value, "alarm.uncertainty": round(found.score, 4)})
     return {"uncertainty": found}
 
@@ -284,6 +287,8 @@ def _detector_only(failed: list[Verdict], question: Question) -> list[Verdict]:
     ]
 
 
-def _audited(case: str, rate: float) -> bool:
-    """Whether the case falls into the audited share: by its id, so that a case run again is drawn again."""
-    return int(hashlib.sha256(f"audit {case}".encode()).hexdigest()[:8], 16) < rate * 2**32
+def _audited(accepted: Uncertainty, case: str, rate: float) -> Uncertainty:
+    """Put to a person where the case falls into the audited share: by its id, so that one run again is drawn again."""
+    if lot(case, "audit") >= rate:
+        return accepted
+    return accepted.model_copy(update={"decision": Decision.DEFER, "reason": "drawn for audit", "drawn": rate})

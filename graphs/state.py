@@ -16,6 +16,7 @@ from typing_extensions import TypedDict  # pydantic reads it on Python 3.11, as 
 
 from alarm_agents.agents.predicates import observed
 from alarm_agents.types import (
+    Acceptance,
     Fact,
     Measurement,
     Perception,
@@ -47,6 +48,8 @@ class MonitorState(TypedDict, total=False):
     case: str
     window: Window
     measurements: tuple[Measurement, ...]
+    acceptance: Acceptance
+    """Up to which uncertainty verdicts are accepted, as promises have it."""
     lift: float
     """What induced limits are multiplied by, to keep the budget of alarms."""
     members: tuple[str, ...]

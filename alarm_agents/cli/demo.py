@@ -45,7 +45,7 @@ class Told:
         """Keep one more record."""
         if isinstance(watched.record, Case):
             self.cases.append(watched.record)
-        else:
+        elif isinstance(watched.record, Incident):
             self.incidents.append(watched.record)
 
     def compared(self) -> tuple[list[Found], list[Incident]]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from alarm_agents.cli.app import JsonOption
-from alarm_agents.cli.output import console, emit, note, plain
+from alarm_agents.cli.output import console, emit, plain
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs.draw import mermaid, png
 from alarm_agents.graphs.load import load_monitor
@@ -36,11 +36,9 @@ def validate(scenario: ScenarioArgument, json_: JsonOption = False) -> None:
     found, builder = load_monitor(scenario)
     builder.compile()
     if json_:
-        emit({"valid": True, "name": found.name, "not_yet_kept": list(found.not_yet_kept)})
+        emit({"valid": True, "name": found.name})
         return
     console.print(plain(f"{scenario}: valid ('{found.name}', {len(builder.names)} nodes)"))
-    for setting in found.not_yet_kept:
-        note(f"{setting} is stored but not acted on in this version", "yellow")
 
 
 @commands.command(epilog="Examples: `alarm graph show walkway` · `alarm graph show my.yaml --png my.png`")

@@ -18,6 +18,7 @@ from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.rules import RuleMemory
+from alarm_agents.monitor.promises import standing_of
 from alarm_agents.monitor.tooling import run_tool
 from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.tools.registry import available, load_tools
@@ -99,6 +100,7 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
     builder.compile()
     rules = RuleMemory(workspace.engine, found.name)
     references = workspace.runs.references(found.name, "main")
+    standing = standing_of(workspace, found)
     report = {
         "version": __version__,
         "workspace": str(workspace.folder),
@@ -111,16 +113,18 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
         "references": dict(references.details),
         "extras": {extra: _installed(package) for extra, package in EXTRAS.items()},
         "waiting_for_a_model": workspace.cases.count(found.name, status=CaseStatus.HELD),
-        "not_yet_kept": list(found.not_yet_kept),
+        "promises": standing.model_dump(mode="json"),
     }
     if json_:
         emit(report)
         return
     table = Table(show_header=False, box=None)
     for key, value in report.items():
-        if key != "no_model":
+        if key not in ("no_model", "promises"):
             table.add_row(key, plain(value if isinstance(value, str | int) else json.dumps(value)))
     console.print(table)
+    for line in standing.lines:
+        console.print(plain(line), soft_wrap=True)
     if report["no_model"]:
         console.print(
             "[yellow]No model takes part:[/] experts and rules alone judge. Name models in the scenario to change that."

@@ -21,10 +21,11 @@ from alarm_agents.cli.report import ReportOption
 from alarm_agents.cli.report import write as write_report
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.incidents import Watched
+from alarm_agents.monitor.promises import standing_of
 from alarm_agents.monitor.run import Monitor
 from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.sources import is_live
-from alarm_agents.types import Case, Incident, Label, Perception, Verdict, Window
+from alarm_agents.types import Case, Drifted, Incident, Label, Perception, Verdict, Window
 from alarm_agents.workspace import Workspace
 
 STYLES = {Label.NORMAL: "green", Label.ANOMALOUS: "bold red", Label.UNKNOWN: "yellow"}
@@ -65,6 +66,12 @@ def incident_line(incident: Incident) -> dict[str, Any]:
     return {"type": "incident", **kept}
 
 
+def _line(record: Case | Incident | Drifted) -> dict[str, Any]:
+    if isinstance(record, Drifted):
+        return {"type": "drift", **record.model_dump(mode="json")}
+    return case_line(record) if isinstance(record, Case) else incident_line(record)
+
+
 @app.command(
     epilog="Examples: `alarm watch clip.mp4` · `alarm watch frames/ --scenario walkway` · `alarm watch clip.mp4 --json`"
     " · `alarm watch rtsp://camera/stream`"
@@ -92,6 +99,8 @@ def watch(
     workspace = open_workspace()
     monitor = Monitor(workspace, found, builder)
     announce(found)
+    for line in standing_of(workspace, found).lines:
+        note(line)
     try:
         run_traced(workspace, _watch(monitor, workspace, source, json_, everything))
     finally:  # also where the source ended early, or a person has seen enough
@@ -103,8 +112,6 @@ def announce(scenario: Scenario) -> None:
     """Say plainly what a person would otherwise take for granted."""
     if not scenario.uses_models:
         note("no model is configured: experts and rules alone judge (see `alarm doctor`)")
-    for setting in scenario.not_yet_kept:
-        note(f"{setting} is stored but not acted on in this version", "yellow")
 
 
 async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: bool, everything: bool) -> None:
@@ -112,8 +119,7 @@ async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: boo
         if not everything and watched.known:
             return
         if json_:
-            record = watched.record
-            emit(case_line(record) if isinstance(record, Case) else incident_line(record))
+            emit(_line(watched.record))
         else:
             show(watched, workspace.folder)
 
@@ -148,7 +154,7 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
                     waiting += watched.record.deferred
                     members: list[Perception | Verdict] = [*watched.record.perceptions, *watched.record.verdicts]
                     silent.update({m.model for m in members if not m.parse.usable and m.model != EMBEDDED})
-                else:
+                elif isinstance(watched.record, Incident):
                     incidents += 1
                 # Off the loop: while a reader pauses, others may need what the loop has locked in the workspace.
                 await asyncio.to_thread(tell, watched)
@@ -183,6 +189,9 @@ def show(watched: Watched, folder: Path) -> None:
         if record.evidence:
             kept = f"  pictures: {folder / PurePath(record.evidence[0]).parent}"
             console.print(plain(kept), style="dim", soft_wrap=True)
+        return
+    if isinstance(record, Drifted):
+        console.print(Text(f"DRIFT {clock(record.start)}", style="bold black on yellow"), plain(record.text))
         return
     line = Text(f"{clock(record.window.start):>10}  ")
     line.append(f"{record.label.value:9}", style=STYLES[record.label])

@@ -126,7 +126,7 @@ async def _watch(monitor: Monitor, outcome: Outcome) -> None:
     async for watched in monitor.watch(str(outcome.source.path)):
         if isinstance(watched.record, Case):
             outcome.cases.append(watched.record)
-        else:
+        elif isinstance(watched.record, Incident):
             outcome.incidents.append(watched.record)
     outcome.run = monitor.run
 

@@ -11,15 +11,15 @@ from alarm_agents.monitor.evidence import CLIP_SECONDS, Evidence, key_frame_of
 from alarm_agents.monitor.moments import telling
 from alarm_agents.scenario import Scenario
 from alarm_agents.sinks import deliver
-from alarm_agents.types import Case, CaseStatus, Incident, Label
+from alarm_agents.types import Case, CaseStatus, Drifted, Incident, Label
 from alarm_agents.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Watched:
-    """Something that watching produced: a case or a closed incident, and whether it was known before."""
+    """Something that watching produced: a case, a closed incident or a drift, and whether it was known before."""
 
-    record: Case | Incident
+    record: Case | Incident | Drifted
     known: bool = False
 
 

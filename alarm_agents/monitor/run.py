@@ -33,6 +33,7 @@ from alarm_agents.monitor.checkpoints import open_checkpoints, thread, waits
 from alarm_agents.monitor.evidence import Evidence
 from alarm_agents.monitor.holding import FULL, Backlog, Holding
 from alarm_agents.monitor.incidents import Incidents, Watched
+from alarm_agents.monitor.promises import Labelled, Promises
 from alarm_agents.monitor.stage import Measured, Stage
 from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
 from alarm_agents.monitor.warm_up import warmed_up
@@ -44,7 +45,7 @@ from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.experts import MEASURES, taught_experts
 from alarm_agents.tools.registry import load_tools
 from alarm_agents.tools.smoothing import CAUSAL, Smoothing
-from alarm_agents.types import Case, CaseStatus, Label, Resolution, Window
+from alarm_agents.types import Acceptance, Case, CaseStatus, Label, Resolution, Window
 from alarm_agents.uncertainty.budget import Budget
 from alarm_agents.uncertainty.gate import gate_threshold
 from alarm_agents.workspace import Workspace
@@ -127,7 +128,9 @@ class Monitor:
             for earlier in self._known(run):
                 yield earlier
             return
-        context = self._context(run, media, references)
+        labelled = Labelled(self.workspace, self.scenario, self.namespace, references.key)
+        promises = await asyncio.to_thread(Promises, labelled, source.slug)
+        context = self._context(run, media, references, promises)
         budget = Budget(self.scenario.share_allowed, delay=AT_ONCE - 1)
         evidence = Evidence(self.workspace.folder, media) if self._ask_people else None
         incidents = Incidents(self.scenario, self.workspace, run.id, evidence)
@@ -142,7 +145,7 @@ class Monitor:
                         budget.take(False, confirmed=False)
                         backlog.add(case)
                         continue
-                    async for watched in self._told(run, incidents, budget, case, known=known):
+                    async for watched in self._told(run, incidents, budget, promises, case, known=known):
                         yield watched
                     if case.models and not known:  # a model answers, so a few that waited for one come with it
                         async for watched in backlog.drain():
@@ -161,14 +164,17 @@ class Monitor:
         self.workspace.runs.finish(run.id, self.memory.rules.revision(media.identity))
 
     async def _told(
-        self, run: Run, incidents: Incidents, budget: Budget, case: Case, *, known: bool
+        self, run: Run, incidents: Incidents, budget: Budget, promises: Promises, case: Case, *, known: bool
     ) -> AsyncGenerator[Watched, None]:
-        """The next case, in order, and the incident that ends before it."""
+        """The next case, in order, the incident that ends before it, and the drift that it shows."""
         over = await incidents.add(case)
+        drifted = promises.take(case)
         budget.take(incidents.opened_by(case), confirmed=case.label is Label.ANOMALOUS and case.answered)
         yield Watched(case, known and case.window.start <= run.told)
         if case.window.start > run.told:
             self.workspace.runs.tell(run.id, case.window.start)
+        if drifted is not None:
+            yield Watched(drifted, known)
         async for ended in incidents.ended(over):
             yield ended
 
@@ -211,7 +217,7 @@ class Monitor:
             )
         return media
 
-    def _context(self, run: Run, media: Media, references: References) -> Context:
+    def _context(self, run: Run, media: Media, references: References, promises: Promises | None = None) -> Context:
         agents, models = self.scenario.agents, self.models
         perceivers = ["embedded"] if media.kind == "captions" else agents.perceivers
         experts = taught_experts(media.kind, references.states)
@@ -230,6 +236,7 @@ class Monitor:
             experts=experts,
             source=media.source.slug,
             ask_people=self._ask_people,
+            acceptance=promises.acceptance if promises is not None else Acceptance,
             gate_above=self._gate(experts),
         )
 
@@ -330,6 +337,7 @@ class Monitor:
                 "measurements": measurements,
                 "members": tuple(context.perceivers),
                 "lift": lift,
+                "acceptance": context.acceptance(),
                 "trace": trace,
             }
             case = await self._run(state, context, held=held)

@@ -6,7 +6,19 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, bindparam, delete, false, func, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Integer,
+    Select,
+    bindparam,
+    delete,
+    false,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from alarm_agents.errors import ConflictError, NotFoundError
@@ -17,6 +29,9 @@ from alarm_agents.workspace.packing import COLUMNS, pack, unpack
 # Statements that every window needs are built once: building one costs more than running it.
 _PACKED: Select[Any] = select(*(db.cases.c[name] for name in COLUMNS), db.cases.c.run, db.cases.c.record)
 _BY_ID = _PACKED.where(db.cases.c.id == bindparam("id"))
+_PLACE = literal_column("cases.rowid", Integer)
+"""Where a case stands among all: in the order in which they were first written."""
+_PLACED = _PACKED.add_columns(_PLACE.label("place"))
 _PUT = insert(db.cases)
 _REPLACE = _PUT.on_conflict_do_update(index_elements=["id"], set_=dict(_PUT.excluded))
 _JOINED = func.coalesce(_PUT.excluded.incident, db.cases.c.incident)
@@ -103,6 +118,33 @@ class CaseStore:
         with self._engine.connect() as connection:
             for row in connection.execution_options(yield_per=AT_A_TIME).execute(query):
                 yield _case(row)
+
+    def reviewed(self, scenario: str, *, namespace: str = "main") -> Iterator[tuple[int, Case, str]]:
+        """The cases of a scenario that were put to a person or answered, but for those answered "unsure".
+
+        Each with its place among all cases, in the order in which they were judged, and its run.
+        """
+        c = db.cases.c
+        waits = c.status.in_([CaseStatus.PENDING.value, CaseStatus.RESOLVED.value])
+        query = _PLACED.where(c.namespace == namespace, c.scenario == scenario, c.answered | waits)
+        with self._engine.connect() as connection:
+            rows = connection.execution_options(yield_per=AT_A_TIME).execute(query.order_by(_PLACE))
+            for row in rows:
+                yield row.place, _case(row), row.run
+
+    def latest(self, runs: Sequence[str], most: int) -> list[Case]:
+        """The cases of these runs that were judged last, in that order."""
+        query = _PACKED.where(db.cases.c.run.in_(runs)).order_by(_PLACE.desc()).limit(most)
+        with self._engine.connect() as connection:
+            return [_case(row) for row in connection.execute(query)][::-1]
+
+    def judged(self, runs: Sequence[str], *, before: int | None = None) -> int:
+        """How many cases of these runs there are, up to the one at the place `before` where that is given."""
+        query = select(func.count()).where(db.cases.c.run.in_(runs), db.cases.c.status != CaseStatus.HELD.value)
+        if before is not None:
+            query = query.where(before > _PLACE)
+        with self._engine.connect() as connection:
+            return connection.scalar(query) or 0
 
     def count_answered(self, namespace: str, scenario: str) -> int:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""

@@ -27,6 +27,9 @@ from alarm_agents.workspace import database as db
 _TELL = update(db.runs).where(db.runs.c.id == bindparam("run")).values(told=bindparam("start"))
 """Built once, since every window needs it."""
 
+UNLIKE = {"promise", "notify"}
+"""What of a scenario may differ between runs whose cases tell something of each other."""
+
 States = Mapping[str, Mapping[str, NDArray[Any]]]
 """What each expert learned, by expert name."""
 
@@ -164,6 +167,18 @@ class RunStore:
             at=row.at,
             finished=row.finished,
         )
+
+    def alike(self, scenario: Scenario, *, namespace: str, references: str) -> dict[str, float]:
+        """The audit rate of each run of the scenario as it is now but for `UNLIKE`, with these references, by id."""
+        c = db.runs.c
+        query = select(db.runs).where(c.namespace == namespace, c.scenario == scenario.name)
+        wanted = scenario.model_dump(mode="json", by_alias=True, exclude=UNLIKE)
+        found = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(query.where(c.references_key == references)):
+                if {key: value for key, value in row.settings.items() if key not in UNLIKE} == wanted:
+                    found[row.id] = float(row.settings["promise"]["audit_rate"])
+        return found
 
     def latest_scenario(self, namespace: str = "main") -> str | None:
         """The scenario that was taught or watched last; None in a new workspace."""

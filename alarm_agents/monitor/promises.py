@@ -1,0 +1,258 @@
+"""What a scenario's promises come to in a workspace: labels that people gave, thresholds, and drift as cases come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alarm_agents.graphs.casework import COOL_DOWN, by_agents
+from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.recall import answered_label, description
+from alarm_agents.scenario import Scenario
+from alarm_agents.types import Acceptance, Case, Decision, Drifted, Label, Record
+from alarm_agents.uncertainty.drift import Drift, unlikeness
+from alarm_agents.uncertainty.promises import Labels, Promise, alarms_promise, held_to, lot, missed_promise
+from alarm_agents.workspace import Workspace
+
+FEATURES = ("how odd cases are", "how unsure they are", "what they are about")
+"""What drift is looked for in: p, uncertainty, and how unlike earlier ones their words are."""
+KNOWN, EARLIER = 50, 100
+"""Cases that words are compared with, and cases before one that it is ranked among, before drift is looked for."""
+READ = 2_000
+"""Cases read back at most when a watch starts."""
+NARROW = 0.5
+"""What the thresholds are multiplied by after a drift, until labels bear out larger ones."""
+
+
+class Standing(Record):
+    """How the promises of a scenario stand."""
+
+    promises: tuple[Promise, ...]
+    cases: int
+    """The latest cases that the shares are of."""
+    deferred: float | None
+    """The share of them that is put to a person to keep the promises, audits apart; None without any case."""
+    deferred_without: float | None
+    """The share that is by `uncertainty.accept_below` alone."""
+    drifted: tuple[str, ...] = ()
+    """The sources that have drifted since labels were given."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The promises in words, one a line."""
+        said = [f"promise {each.name} {each.bound:g}: {each.reason}" for each in self.promises]
+        if said and self.deferred is not None:
+            share = f"{self.deferred:.1%} of the latest {self.cases} cases would be put to a person"
+            said.append(f"{share}, {self.deferred_without:.1%} without promises; audits come on top")
+        return said + [f"source {name} has drifted: fewer verdicts are accepted" for name in self.drifted]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Where the labels of a scenario's promises are: in the cases of runs that judged as it does now."""
+
+    workspace: Workspace
+    scenario: Scenario
+    namespace: str
+    references: str
+
+    @property
+    def runs(self) -> dict[str, float]:
+        """Those runs, each with its audit rate."""
+        runs = self.workspace.runs
+        return runs.alike(self.scenario, namespace=self.namespace, references=self.references)
+
+    def labels(self, source: str = "", drift: int = 0) -> Labels:
+        """The labels of all sources that have not drifted, or of a source since it drifted for the `drift`-th time.
+
+        Runs without audits tell nothing. What comes after a case that was drawn for audit and waits for its answer
+        does not count yet: else people could choose what counts by what they answer.
+        """
+        runs = {run: rate for run, rate in self.runs.items() if rate > 0}
+        rows: list[tuple[float, bool, float, float]] = []
+        last = None
+        for place, case, run in self.workspace.cases.reviewed(self.scenario.name, namespace=self.namespace):
+            counts = run in runs and case.deferred and case.drift == drift and source in ("", case.source)
+            if not counts or (case.resolution is not None and not case.answered) or case.score is None:
+                continue
+            if case.uncertainty.drawn is not None and case.resolution is None:
+                last = place
+                break
+            truth = {Label.ANOMALOUS: 1.0, Label.NORMAL: 0.0}.get(answered_label(case.resolution), np.nan)
+            probability = case.uncertainty.drawn or 1.0
+            rows.append((_unsure(case), by_agents(case) is Label.ANOMALOUS, truth, probability))
+        columns = np.array(rows, float).reshape(-1, 4).T
+        # How many windows there have been since a drift is not counted; fewer than there were promise less.
+        windows = len(rows) if drift else self.workspace.cases.judged(list(runs), before=last)
+        rate = min([*runs.values(), self.scenario.promise.audit_rate])
+        return Labels(columns[0], columns[1].astype(bool), columns[2], columns[3], max(windows, len(rows)), rate)
+
+    def promises(self, source: str = "", drift: int = 0) -> tuple[Promise, ...]:
+        """The promises that the scenario asks for, as far as these labels bear them out."""
+        asked, share = self.scenario.promise, self.scenario.share_allowed
+        found, labels = [], self.labels(source, drift)
+        if asked.max_missed is not None:
+            found.append(missed_promise(labels, asked.max_missed, asked.delta))
+        if asked.false_alarms_per_day is not None and share is not None and asked.audit_rate > 0:
+            found.append(alarms_promise(labels, share, asked.delta, a_day=asked.false_alarms_per_day))
+        return tuple(found)
+
+    def standing(self) -> Standing:
+        """How the promises stand, and what share of the latest cases they put to a person."""
+        promises = self.promises()
+        if not promises:
+            return Standing(promises=(), cases=0, deferred=None, deferred_without=None)
+        latest = self.workspace.cases.latest(list(self.runs), READ)
+        acceptance = acceptance_of(promises)
+        judged = [case for case in latest if case.score is not None]
+        sources = {case.source: case.drift for case in latest}
+        return Standing(
+            promises=promises,
+            cases=len(judged),
+            deferred=_share([_asks(case, acceptance, self.scenario) for case in judged]),
+            deferred_without=_share([_asks(case, Acceptance(), self.scenario) for case in judged]),
+            drifted=tuple(source for source, drift in sources.items() if drift),
+        )
+
+
+def standing_of(workspace: Workspace, scenario: Scenario) -> Standing:
+    """How the promises of a scenario stand, as it is now and was taught last."""
+    references = workspace.runs.references(scenario.name, "main").key
+    return Labelled(workspace, scenario, "main", references).standing()
+
+
+class Promises:
+    """The promises of one source while it is watched."""
+
+    def __init__(self, labelled: Labelled, source: str) -> None:
+        self._labelled, self._source = labelled, source
+        asked = labelled.scenario.promise
+        self._any = asked.max_missed is not None or (asked.false_alarms_per_day is not None and asked.audit_rate > 0)
+        self._drift = 0
+        self._answered, self._acceptance = -1, Acceptance()
+        self._looking: Drift | None = None
+        self._cases: list[Case] = []
+        self._last: Case | None = None
+        if self._any:
+            self._read_back()
+
+    def acceptance(self) -> Acceptance:
+        """Up to which uncertainty verdicts are accepted now; learned again whenever people have answered more."""
+        if not self._any:
+            return self._acceptance
+        labelled = self._labelled
+        answered = labelled.workspace.cases.count_answered(labelled.namespace, labelled.scenario.name)
+        if answered != self._answered:
+            self._answered, self._acceptance = answered, self._learned()
+        return self._acceptance
+
+    def take(self, case: Case) -> Drifted | None:
+        """Take in the next case of the source, in order; what there is to tell where it has drifted by it."""
+        if not self._any or case.score is None or not self._apart(case):
+            return None
+        if case.drift > self._drift:  # it was told when the case was judged
+            self._begin(case.drift)
+        if case.drift < self._drift:  # judged before the drift was found
+            return None
+        if self._looking is None:
+            self._cases.append(case)
+            if len(self._cases) >= KNOWN + EARLIER:
+                self._look()
+            return None
+        self._looking.take(self._row(case), lot(case.id, "tie"))
+        if not self._looking.found:
+            return None
+        odds, most = self._looking.odds, FEATURES[self._looking.strongest]
+        self._begin(self._drift + 1)
+        return Drifted(
+            source=case.source,
+            case=case.id,
+            start=case.window.start,
+            number=self._drift,
+            odds=odds,
+            text=f"cases are no longer like those before them, most of all in {most}; fewer verdicts are accepted "
+            "until answers bear them out, or the scenario is taught again",
+        )
+
+    def _read_back(self) -> None:
+        """Begin with what was judged before: of this source, or of all while it has too few cases."""
+        labelled = self._labelled
+        latest = labelled.workspace.cases.latest(list(labelled.runs), READ)
+        mine = [case for case in latest if case.source == self._source]
+        self._drift = max((case.drift for case in mine), default=0)
+        known = [case for case in mine if case.drift == self._drift and case.score is not None and self._apart(case)]
+        if self._drift == 0 and len(known) < KNOWN + EARLIER:
+            known = [case for case in latest if case.drift == 0 and case.score is not None and self._apart(case)]
+        self._cases, self._last = known[-KNOWN - READ // 4 :], None
+        if len(self._cases) >= KNOWN + EARLIER:
+            self._look()
+
+    def _begin(self, drift: int) -> None:
+        self._drift, self._cases, self._looking, self._answered = drift, [], None, -1
+
+    def _look(self) -> None:
+        texts = [description(case) for case in self._cases[:KNOWN]]
+        self._known = default_embedder().embed(texts)
+        self._looking = Drift(len(FEATURES), [self._row(case) for case in self._cases[KNOWN:]])
+        self._cases = []
+
+    def _row(self, case: Case) -> Sequence[float]:
+        words = unlikeness(default_embedder().embed([description(case)]), self._known)
+        return (case.score or 0.0, case.uncertainty.score, float(words[0]))
+
+    def _apart(self, case: Case) -> bool:
+        """Whether the case is far enough from the last one that counted: neighbouring windows show the same."""
+        near = (
+            self._last is not None
+            and self._last.source == case.source
+            and 0 <= case.window.start - self._last.window.start < COOL_DOWN
+            and self._labelled.scenario.source.kind != "recorded"
+        )
+        if not near:
+            self._last = case
+        return not near
+
+    def _learned(self) -> Acceptance:
+        labelled, scenario = self._labelled, self._labelled.scenario
+        before = acceptance_of(labelled.promises())
+        if not self._drift:
+            return before
+        promises = labelled.promises(self._source, self._drift)
+        if promises and promises[0].kept:
+            return acceptance_of(promises).model_copy(update={"drift": self._drift})
+        usual = scenario.uncertainty.accept_below
+        return Acceptance(
+            normal=NARROW * min(usual, usual if before.normal is None else before.normal),
+            anomalous=NARROW * min(usual, usual if before.anomalous is None else before.anomalous),
+            drift=self._drift,
+            narrowed=True,
+        )
+
+
+def acceptance_of(promises: Sequence[Promise]) -> Acceptance:
+    """The thresholds of the promises that are given; a class without one keeps `uncertainty.accept_below`."""
+    thresholds = {promise.name: promise.threshold for promise in promises if promise.kept}
+    return Acceptance(normal=thresholds.get("max_missed"), anomalous=thresholds.get("false_alarms_per_day"))
+
+
+def _unsure(case: Case) -> float:
+    """The uncertainty that thresholds are compared with: none where the gate accepts whatever it is, or nobody does."""
+    if any(verdict.member == "gate" for verdict in case.verdicts):
+        return -np.inf
+    return np.inf if any(anomaly.severe for anomaly in case.anomalies) else case.uncertainty.score
+
+
+def _asks(case: Case, acceptance: Acceptance, scenario: Scenario) -> bool:
+    """Whether the case would be put to a person by its uncertainty."""
+    unsure = _unsure(case)
+    if abs(unsure) == np.inf:
+        return unsure > 0
+    accepted = unsure < scenario.uncertainty.accept_below
+    found = case.uncertainty.model_copy(update={"decision": Decision.ACCEPT if accepted else Decision.DEFER})
+    return held_to(found, case.score, acceptance).decision is Decision.DEFER
+
+
+def _share(found: Sequence[bool]) -> float | None:
+    return sum(found) / len(found) if found else None

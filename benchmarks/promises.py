@@ -1,0 +1,242 @@
+"""Whether promises are kept, and drift is told in time, in simulated deployments on recorded cases.
+
+    python benchmarks/promises.py [SUITE] [--runs 500] [--rate 0.05] [--seed 0]
+
+The suite is run once; its cases (uncertainty, label by the agents, true label, words) are what deployments draw from,
+at 50%, 1% and 0.1% of anomalous cases. Without a suite, and without `../shared/data`, cases are generated. In ten
+rounds a deployment decides by the thresholds that it has learned so far, labels come from deferred cases and from the
+random audit share, and it learns again (`alarm_agents/uncertainty/promises.py`, as the monitor). A promise is broken
+where any threshold that was ever promised misses more than it says on the population. After a shift (to the cases of
+one group that the deployment has not seen) a promise is broken once more than that share of the anomalies since has
+been missed, ten of them at least. Exit code 1 where a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from alarm_agents.evaluation.labels import read_labels
+from alarm_agents.evaluation.run import run_suite
+from alarm_agents.evaluation.suite import load_suite
+from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.recall import description
+from alarm_agents.uncertainty.drift import Drift, unlikeness
+from alarm_agents.uncertainty.promises import Labels, missed_promise
+from alarm_agents.workspace import Workspace
+
+MAX_MISSED, DELTA, ACCEPT_BELOW = 0.10, 0.1, 0.6
+PREVALENCES = (0.5, 0.01, 0.001)
+ANOMALIES = 3_000
+"""Anomalous cases of a deployment, on average: at 0.1% these are three million cases."""
+ROUNDS = 10
+EARLIER, LATER, KNOWN = 400, 600, 100
+"""Cases before a shift (the first `KNOWN` of which unlikeness is measured by) and after it, half of them anomalous."""
+SUITE = Path(__file__).parent.parent / "suites" / "captions_avenue.yaml"
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Recorded cases, a row each."""
+
+    p: Floats
+    uncertainty: Floats
+    anomalous: NDArray[np.bool_]
+    group: NDArray[np.int_]
+    words: NDArray[np.float32]
+    """Unit vectors of what was seen."""
+
+    def missed(self, threshold: float) -> float:
+        """The share of anomalous cases that are accepted as normal under that threshold."""
+        return float(np.mean((self.p < 0.5)[self.anomalous] & (self.uncertainty < threshold)[self.anomalous]))
+
+    def asked(self, threshold: float, prevalence: float) -> float:
+        """The share of all cases that are deferred where "normal" is accepted under that threshold."""
+        deferred = self.uncertainty >= np.where(self.p < 0.5, threshold, ACCEPT_BELOW)
+        odd = float(np.mean(deferred[self.anomalous]))
+        return prevalence * odd + (1 - prevalence) * float(np.mean(deferred[~self.anomalous]))
+
+
+def recorded(suite: Path) -> Population:
+    """The cases of a suite, watched once; one is anomalous where any of its frames is labelled so."""
+    rows: list[tuple[float, float, bool, int]] = []
+    texts: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Workspace(Path(folder))
+        result = asyncio.run(run_suite(workspace, load_suite(suite), suite))
+        for place, source in enumerate(result["cases"]):
+            labels = read_labels(suite.parent / source["source"])
+            for case in workspace.cases.of_run(source["run"]):
+                known = [labels[frame] for frame in case.window.frames if frame in labels]
+                if known and case.score is not None:
+                    rows.append((case.score, case.uncertainty.score, bool(max(known)), place))
+                    texts.append(description(case))
+    p, uncertainty, anomalous, group = (np.array(column) for column in zip(*rows, strict=True))
+    return Population(p, uncertainty, anomalous, group, default_embedder().embed(texts))
+
+
+def generated(rng: np.random.Generator, count: int = 4_000) -> Population:
+    """Cases of four groups whose scores overlap as those of a fair detector (AUROC 0.86 on average), with a seed."""
+    anomalous, group = rng.random(count) < 0.5, rng.integers(0, 4, count)
+    p = 1 / (1 + np.exp(-rng.normal(np.where(anomalous, 1.0 - 0.3 * group, -1.2), 1.2)))
+    words = rng.normal(size=(count, 64)) + 3 * rng.normal(size=(4, 64))[group]
+    words /= np.linalg.norm(words, axis=1, keepdims=True)
+    return Population(p, 1 - np.abs(2 * p - 1), anomalous, group, words.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one deployment went: its last threshold (None where nothing was promised), the worst promise, its labels."""
+
+    threshold: float | None
+    worst: float
+    reviewed: int
+
+
+def deployment(
+    population: Population, prevalence: float, rate: float, rng: np.random.Generator, audited: bool = True
+) -> Outcome:
+    """One deployment in rounds. Normal cases never count for `max_missed`: of them only how many there are is drawn."""
+    odd = np.flatnonzero(population.anomalous)
+    limit, worst, reviewed, promised = ACCEPT_BELOW, 0.0, 0, None
+    columns: list[list[Floats]] = [[], [], []]
+    windows = 0
+    for _ in range(ROUNDS):
+        count = round(ANOMALIES / prevalence / ROUNDS)
+        found = rng.choice(odd, rng.binomial(count, prevalence))
+        p, uncertainty = population.p[found], population.uncertainty[found]
+        deferred = uncertainty >= np.where(p < 0.5, limit, ACCEPT_BELOW)
+        kept = deferred | (rng.random(len(found)) < rate) if audited else deferred
+        columns[0].append(uncertainty[kept])
+        columns[1].append((p >= 0.5)[kept])
+        columns[2].append(np.where(deferred, 1.0, rate)[kept])
+        windows += count
+        share = population.asked(limit, prevalence)
+        reviewed += round(count * (share + (1 - share) * rate * audited))
+        unsure, alarm, probability = (np.concatenate(each) for each in columns)
+        labels = Labels(unsure, alarm.astype(bool), np.ones(len(unsure)), probability, windows, rate if audited else 0)
+        promise = missed_promise(labels, MAX_MISSED, DELTA)
+        promised = promise.threshold
+        limit = ACCEPT_BELOW if promised is None else promised
+        worst = max(worst, population.missed(limit) if promise.kept else 0.0)
+    return Outcome(promised, worst, reviewed)
+
+
+def promises(population: Population, runs: int, rate: float, rng: np.random.Generator, console: Console) -> bool:
+    """Print how promises fared at each prevalence; whether they were kept."""
+    table = Table(title=f"max_missed {MAX_MISSED}, delta {DELTA}, audit_rate {rate}: {runs} deployments each")
+    for name in ("prevalence", "cases", "reviewed", "promised", "broken", "deferred", "missed", "without promise"):
+        table.add_column(name, justify="right")
+    kept = True
+    for prevalence in PREVALENCES:
+        outcomes = [deployment(population, prevalence, rate, rng) for _ in range(runs)]
+        given = [outcome.threshold for outcome in outcomes if outcome.threshold is not None]
+        broken = float(np.mean([outcome.worst > MAX_MISSED for outcome in outcomes]))
+        shares = [population.asked(threshold, prevalence) for threshold in given]
+        missed = [population.missed(threshold) for threshold in given]
+        kept &= broken <= DELTA
+        table.add_row(
+            f"{prevalence:.1%}",
+            f"{ANOMALIES / prevalence:,.0f}",
+            f"{np.median([outcome.reviewed for outcome in outcomes]):,.0f}",
+            f"{len(given) / runs:.0%}",
+            f"{broken:.1%}",
+            f"{np.mean(shares):.1%}" if shares else "-",
+            f"{np.mean(missed):.3f}" if missed else "-",
+            f"deferred {population.asked(ACCEPT_BELOW, prevalence):.1%}, missed {population.missed(ACCEPT_BELOW):.3f}",
+        )
+    console.print(table)
+    alone = [deployment(population, prevalence, rate, rng, audited=False) for prevalence in PREVALENCES]
+    silent = all(outcome.threshold is None for outcome in alone)
+    console.print(f"labels from deferred cases alone: {'nothing is promised' if silent else 'A PROMISE IS GIVEN'}")
+    return kept and silent
+
+
+def shifted(population: Population, group: int, rng: np.random.Generator) -> tuple[int | None, int | None]:
+    """After how many cases of a group not seen before drift is told, and the promise broken; None for never.
+
+    The promise is the best that the population without the group admits.
+    """
+    within = np.flatnonzero(population.group != group)
+    odd = within[population.anomalous[within]]
+    called = np.where(population.p[odd] < 0.5, population.uncertainty[odd], np.inf)
+    limit = float(np.quantile(called, MAX_MISSED, method="lower"))
+    before = _half(population, within, EARLIER, rng)
+    after = _half(population, np.flatnonzero(population.group == group), LATER, rng)
+    known = population.words[before[:KNOWN]]
+    drift = Drift(3, _features(population, before[KNOWN:], known))
+    told = broken = None
+    anomalies = missed = 0
+    for place, (case, row) in enumerate(zip(after, _features(population, after, known), strict=True)):
+        anomalies += population.anomalous[case]
+        missed += population.anomalous[case] and population.p[case] < 0.5 and population.uncertainty[case] < limit
+        if broken is None and anomalies >= 10 and missed > MAX_MISSED * anomalies:
+            broken = place
+        drift.take(row, rng.random())
+        if told is None and drift.found:
+            told = place
+    return told, broken
+
+
+def _half(population: Population, among: NDArray[np.int_], count: int, rng: np.random.Generator) -> NDArray[np.int_]:
+    """So many of these cases, half of them anomalous as far as there are any, mixed."""
+    odd, normal = among[population.anomalous[among]], among[~population.anomalous[among]]
+    parts = [rng.choice(part, count // 2) for part in (odd, normal) if len(part)]
+    return rng.permutation(np.concatenate(parts))
+
+
+def _features(population: Population, cases: NDArray[np.int_], known: NDArray[np.float32]) -> Sequence[Sequence[float]]:
+    columns = (population.p[cases], population.uncertainty[cases], unlikeness(population.words[cases], known))
+    return np.column_stack(columns).tolist()
+
+
+def shifts(population: Population, runs: int, rng: np.random.Generator, console: Console) -> bool:
+    """Print how soon drift was told; whether that was before the promise was broken in nine runs of ten."""
+    groups = [g for g in np.unique(population.group) if population.anomalous[population.group == g].sum() >= 10]
+    found = [shifted(population, int(rng.choice(groups)), rng) for _ in range(runs)]
+    late = [broken is not None and (told is None or told >= broken) for told, broken in found]
+    broken = [broken for _, broken in found if broken is not None]
+    told = [told for told, _ in found if told is not None]
+    in_time = 1 - float(np.mean(late))
+    console.print(
+        f"a shift to one of {len(groups)} other groups, {runs} runs: drift told before the promise was broken, or "
+        f"never broken: {in_time:.1%}; broken {len(broken) / runs:.0%}, after {np.median(broken or [np.nan]):.0f} "
+        f"cases; told {len(told) / runs:.0%}, after {np.median(told or [np.nan]):.0f}"
+    )
+    return in_time >= 0.9
+
+
+def main() -> None:
+    """Measure, print, and exit with 1 where a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", nargs="?", type=Path, help=f"default: {SUITE.name}, where its data is there")
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--rate", type=float, default=0.05, help="the audit rate")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    rng, console = np.random.default_rng(options.seed), Console(width=140)
+    real = (SUITE.parent / "../../shared/data/captions").is_dir()
+    suite = options.suite or (SUITE if real else None)
+    population = recorded(suite) if suite else generated(rng)
+    odd, groups = int(population.anomalous.sum()), len(np.unique(population.group))
+    console.print(
+        f"{suite.name if suite else 'generated'}: {len(population.p)} cases, {odd} anomalous, {groups} groups"
+    )
+    good = promises(population, options.runs, options.rate, rng, console)
+    good &= shifts(population, options.runs, rng, console)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

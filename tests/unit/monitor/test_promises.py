@@ -1,0 +1,176 @@
+"""The live monitor's promises: learned from answered cases of the workspace, and narrowed after a drift."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.records import case, fact
+
+from alarm_agents.monitor.promises import EARLIER, KNOWN, NARROW, Labelled, Promises, standing_of
+from alarm_agents.scenario import Scenario
+from alarm_agents.types import Case, CaseStatus, Decision, Resolution, Uncertainty
+from alarm_agents.uncertainty.drift import Drift
+from alarm_agents.workspace import Workspace
+
+ENOUGH = 200
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "ws")
+
+
+def scenario(**promise: Any) -> Scenario:
+    return Scenario(name="yard", promise={"max_missed": 0.1, "audit_rate": 0.5, **promise})
+
+
+def started(workspace: Workspace, found: Scenario, references: str = "") -> str:
+    given = {"source": "clip", "path": "clip", "fingerprint": "f", "references": references, "revision": 1}
+    return workspace.runs.start(found, namespace="main", **given).id
+
+
+def put(
+    workspace: Workspace,
+    run: str,
+    number: int,
+    p: float,
+    unsure: float,
+    answer: str | None = None,
+    *,
+    drawn: float | None = None,
+    text: str = "a man walks",
+    drift: int = 0,
+) -> Case:
+    """A case of the run; one with an answer, or drawn, was put to a person."""
+    asked = answer is not None or drawn is not None
+    decision = Decision.DEFER if asked else Decision.ACCEPT
+    made = case(
+        20.0 * number,
+        p,
+        fact(text),
+        id=f"{run}-{number}",
+        deferred=asked,
+        status=CaseStatus.PENDING if asked and answer is None else CaseStatus.DONE,
+        decision=decision,
+        uncertainty=Uncertainty(score=unsure, decision=decision, drawn=drawn),
+        resolution=Resolution(answer=answer) if answer else None,
+        drift=drift,
+    )
+    workspace.cases.save(made, run)
+    return made
+
+
+def labelled(workspace: Workspace, found: Scenario) -> Labelled:
+    return Labelled(workspace, found, "main", "")
+
+
+def test_enough_answers_set_the_threshold(workspace: Workspace) -> None:
+    found = scenario()
+    run = started(workspace, found)
+    for number in range(ENOUGH):
+        put(workspace, run, number, 0.3, 0.5 + number / ENOUGH / 2, "anomalous")
+    acceptance = Promises(labelled(workspace, found), "clip").acceptance()
+    assert acceptance.normal is not None
+    assert 0.5 <= acceptance.normal < 0.6
+    assert acceptance.anomalous is None
+    standing = standing_of(workspace, found)
+    assert standing.promises[0].kept
+    assert standing.deferred is not None
+    assert standing.deferred > 0.8
+    assert any("put to a person" in line for line in standing.lines)
+
+
+def test_too_few_answers_change_nothing_and_are_counted(workspace: Workspace) -> None:
+    found = scenario()
+    put(workspace, started(workspace, found), 0, 0.3, 0.7, "anomalous")
+    assert Promises(labelled(workspace, found), "clip").acceptance().normal is None
+    (line, _) = standing_of(workspace, found).lines
+    assert "more answers 'anomalous' are needed" in line
+
+
+def test_without_audits_nothing_is_promised(workspace: Workspace) -> None:
+    found = scenario(audit_rate=0.0)
+    run = started(workspace, found)
+    for number in range(ENOUGH):
+        put(workspace, run, number, 0.3, 0.7, "anomalous")
+    (promise,) = labelled(workspace, found).promises()
+    assert not promise.kept
+    assert "deferred cases alone" in promise.reason
+
+
+def test_what_comes_after_an_unanswered_audit_does_not_count_yet(workspace: Workspace) -> None:
+    found = scenario()
+    run = started(workspace, found)
+    put(workspace, run, 0, 0.9, 0.1, "anomalous", drawn=0.5)
+    put(workspace, run, 1, 0.1, 0.1, drawn=0.5)
+    put(workspace, run, 2, 0.9, 0.9, "anomalous")
+    labels = labelled(workspace, found).labels()
+    assert labels.probability.tolist() == [0.5]
+    assert labels.windows == 1
+
+
+def test_answers_that_nobody_asked_for_do_not_count(workspace: Workspace) -> None:
+    found = scenario()
+    run = started(workspace, found)
+    told = put(workspace, run, 0, 0.9, 0.1)
+    workspace.cases.resolve(told.id, Resolution(answer="normal"))
+    assert len(labelled(workspace, found).labels().uncertainty) == 0
+
+
+def test_answers_under_other_settings_or_references_do_not_count(workspace: Workspace) -> None:
+    found = scenario()
+    other = found.model_copy(update={"normal": "Nobody is here."})
+    for number, run in enumerate((started(workspace, other), started(workspace, found, references="taught"))):
+        put(workspace, run, number, 0.3, 0.7, "anomalous")
+    assert len(labelled(workspace, found).labels().uncertainty) == 0
+
+
+def test_a_drift_is_told_once_narrows_what_is_accepted_and_is_relearned(workspace: Workspace) -> None:
+    found = scenario()
+    run = started(workspace, found)
+    calm = [put(workspace, run, number, 0.1, 0.2, text="a man walks") for number in range(KNOWN + EARLIER)]
+    promises = Promises(labelled(workspace, found), "clip")
+    begun = promises.acceptance()
+    assert not begun.narrowed
+    told = []
+    for number in range(len(calm), len(calm) + 60):
+        later = put(workspace, run, number, 0.4, 0.6, text="smoke rises from a burning truck")
+        told.append(promises.take(later))
+    (drifted,) = [each for each in told if each is not None]
+    assert drifted.number == 1
+    acceptance = promises.acceptance()
+    assert acceptance.narrowed
+    assert acceptance.normal == NARROW * found.uncertainty.accept_below
+    put(workspace, run, 300, 0.3, 0.9, "anomalous", drift=1)
+    again = Promises(labelled(workspace, found), "clip")  # another process goes on
+    assert again.acceptance().drift == 1
+    assert again.acceptance().narrowed
+    for number in range(301, 301 + ENOUGH):
+        put(workspace, run, number, 0.3, 0.9, "anomalous", drift=1)
+    relearned = again.acceptance()
+    assert not relearned.narrowed
+    assert relearned.drift == 1
+    assert relearned.normal == 0.9
+
+
+def test_neighbouring_windows_are_one_look(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scenario()
+    run = started(workspace, found)
+    for number in range(KNOWN + EARLIER):
+        put(workspace, run, number, 0.1, 0.2)
+    taken = []
+    monkeypatch.setattr(Drift, "take", lambda self, row, tie: taken.append(row))
+    promises = Promises(labelled(workspace, found), "clip")
+    for number in range(20):
+        promises.take(case(5_000 + number, 0.1))
+    assert len(taken) == 2
+
+
+def test_a_scenario_without_a_promise_looks_at_nothing(workspace: Workspace) -> None:
+    found = Scenario(name="yard")
+    promises = Promises(labelled(workspace, found), "clip")
+    assert promises.acceptance().normal is None
+    assert promises.take(case(0.0)) is None
+    assert standing_of(workspace, found).lines == []
