@@ -139,7 +139,7 @@ class Reflector(Agent):
         if "motion" in toolbox.names:
             measured = await toolbox.try_run("motion", {"region": region})
         found += measured.facts[:TOLD]
-        said = "\n".join(f"- {v.member}: {v.label.value}, p {v.p_anomaly}: {v.rationale}" for v in verdicts)
+        said = "\n".join(map(_in_words, verdicts))
         values = {
             "tools": tools_text(toolbox),
             "allowance": allowance.said(),
@@ -190,6 +190,11 @@ class Reflector(Agent):
             parse=Parse.EXHAUSTED,
             round=round_,
         )
+
+
+def _in_words(verdict: Verdict) -> str:
+    p = "" if verdict.p_anomaly is None else f", p {verdict.p_anomaly:.2f}"
+    return f"- {verdict.member}: {verdict.label.value}{p}: {verdict.rationale}"
 
 
 def _as_judged(again: Reconsidered) -> Judged:

@@ -16,8 +16,8 @@ from alarm_agents.demo.tiny.shapes import SHAPES, Shape
 from alarm_agents.errors import ConfigurationError, MissingExtraError
 
 FOLDER = Path("~/.cache/alarm-agents")
-CLIPS, HELD_OUT = 80, 4
-STEPS = 2_700
+CLIPS, HELD_OUT = 56, 4
+STEPS = 1_000
 """Steps of training, for which two idle cores take about ten minutes."""
 
 

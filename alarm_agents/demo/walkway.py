@@ -23,9 +23,9 @@ CYCLISTS, RUNNERS = (3.5, 4.0), (2.9, 3.4)  # metres a second; people walk at 1.
 NORMAL_CYCLISTS = (3.2, 4.2)  # metres a second, where cyclists are part of normal life
 LEFT_SECONDS, AWAY = (14.0, 18.0), 2.0  # how long the bag stands; metres to its owner from which it is left behind
 BUSY_SECONDS = 40.0
-BUSY_LEFT_SECONDS = 4.0, 9.0
-BUSY = {"cyclist": 0.35, "runner": 0.4, "bag": 0.25}
-"""How often each comes in a busy clip."""
+BUSY_LEFT_SECONDS = 7.0, 13.0
+BUSY = {"cyclist": 0.3, "runner": 0.37, "bag": 0.33}
+"""How often each comes in a busy clip; a bag is to be seen for longer, as in a watched one."""
 
 
 class Figure(Protocol):
@@ -90,7 +90,8 @@ def busy(seed: int) -> Life:
             events.append(_passing("runner", rng, time, row, RUNNERS))
         else:
             events.append(_left_behind(rng, time, BUSY_LEFT_SECONDS))
-        time += rng.choice([rng.uniform(1, 4), rng.uniform(8, 12)])  # together, or with normal life between
+        # At times together, more often with normal life between.
+        time = time + rng.uniform(1, 4) if rng.random() < 0.25 else events[-1].span.end + rng.uniform(3, 8)
     return _life(BUSY_SECONDS, seed, events)
 
 

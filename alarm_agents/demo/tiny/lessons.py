@@ -42,12 +42,13 @@ from alarm_agents.types import Box, Label, Parse, Perception, Provenance, Rule, 
 
 EVERY = 2
 """Frames of a clip from one picture that is rendered to the next: more would show little new."""
-APART = 2
+APART = 3
 """Of these pictures, from one stretch to the next."""
 AGAIN = 3
 """One stretch in so many is looked at again."""
-MISTAKEN = 0.2
-"""Share of the perceptions in a reasoner's lessons that tell of something else than is there."""
+MISTAKEN, ALL_MISTAKEN = 0.25, 0.15
+"""Share of the perceptions in a reasoner's lessons that tell of something else than is there, one by one and all at
+once: what is hard to see escapes every eye, so a reasoner has to look for itself."""
 RULES = (
     ("normal", "People walk and stand.", 0, "walker"),
     ("anomalous", "Somebody runs.", 1, "runner"),
@@ -158,7 +159,7 @@ class School:
             window=window,
             normal=self.scenario.normal,
             measurements=(),
-            perceptions=[await self._perceived(window, truth, perceiver) for perceiver in self._perceivers],
+            perceptions=await self._perceived(window, truth),
             rules=self._rules(),
             similar=(),
             media=media if self.scenario.agents.reasoners_see else None,
@@ -186,13 +187,17 @@ class School:
         said = (truth if truth.anomalous == (p >= 0.5) else self._mistake(truth)).told()
         return Verdict(member=name, model=name, label=label, p_anomaly=p, rationale=said, parse=Parse.PARSED)
 
-    async def _perceived(self, window: Window, truth: Truth, perceiver: Perceiver) -> Perception:
-        """What a perceiver may have said: what is there, or at times something else."""
-        seen = answer_of(truth if self.rng.random() >= MISTAKEN else self._mistake(truth))
-        self._teacher.will_say(seen)
+    async def _perceived(self, window: Window, truth: Truth) -> list[Perception]:
+        """What the perceivers may have said: what is there, or at times something else."""
         blank = Picture(np.zeros((2, 2, 3), np.uint8), window.first, window.start, window.fps)
         media = Media(HeldSource([blank], "lesson", "frames"), 640)
-        return await perceiver.perceive(window, (), media, self.scenario)
+        together = self._mistake(truth) if self.rng.random() < ALL_MISTAKEN else truth
+        found = []
+        for perceiver in self._perceivers:
+            seen = self._mistake(truth) if self.rng.random() < MISTAKEN else together
+            self._teacher.will_say(answer_of(seen))
+            found.append(await perceiver.perceive(window, (), media, self.scenario))
+        return found
 
     def _mistake(self, truth: Truth) -> Truth:
         walkers = tuple(thing for thing in truth.things if thing.kind == "walker")

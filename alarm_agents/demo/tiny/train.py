@@ -25,12 +25,12 @@ from alarm_agents.demo.tiny.sight import Sight, grid_of, start_sight
 BATCH = 32
 RATE = 2e-3
 """The optimizer's step at the start; it falls to nothing at the end of each part."""
-SEEING = 0.5
+SEEING = 0.6
 """Share of the training in which the eye alone learns."""
 READ = 1_500
 """Lessons from which the words are taken."""
-LABEL = 4.0
-"""How much more than another token the label of a verdict counts: the p of an anomaly hangs on it."""
+DECISIVE = 8.0
+"""How much more than another token a verdict's label or a caption counts: the p of an anomaly hangs on it."""
 WARM = 50
 """Steps in which the size of steps rises at the start."""
 TELL = 0.02
@@ -65,7 +65,7 @@ class Encoded:
     """How much each token of the answer counts."""
     picture: int | None
     label: int
-    """Where a verdict's label is, else -1."""
+    """Where a reasoner's label is, else -1."""
     anomalous: bool
 
 
@@ -81,6 +81,7 @@ class Pupil:
         self.sight = Sight(self.model, shape)
         self._rng = torch.Generator().manual_seed(shape.seed)
         self._labels = self.words.convert_tokens_to_ids(["normal", "anomalous"])
+        self._quote = self.words.convert_tokens_to_ids('"')
         self.label_scores = torch.zeros(0, 2)
 
     def pixels(self, pictures: Sequence[bytes]) -> torch.Tensor:
@@ -103,10 +104,11 @@ class Pupil:
         shown = f"<fake_token_around_image><global-img>{IMAGE * self.shape.tokens}<fake_token_around_image>"
         asked = self._numbers(text.replace(IMAGE, shown))
         answer = [*self._numbers(lesson.answer), self.words.eos_token_id]
-        weights, label = torch.ones(len(answer)), -1
-        if lesson.role == "reasoner":
-            label = next(place for place, token in enumerate(answer) if token in self._labels)
-            weights[label] = LABEL
+        weights = torch.ones(len(answer))
+        first = [place for place, token in enumerate(answer) if token == self._quote][2] + 1  # the first value's
+        if lesson.picture is not None:
+            weights[first] = DECISIVE
+        label = first if lesson.role == "reasoner" else -1
         anomalous = label >= 0 and answer[label] == self._labels[1]
         tokens = torch.tensor([*asked, *answer])
         return Encoded(lesson.role, tokens, len(asked), weights, lesson.picture, label, anomalous)
@@ -222,15 +224,14 @@ def _pace(optimizer: torch.optim.Optimizer, share: float, step: int) -> None:
 def _told(
     pupil: Pupil, by_picture: dict[int | None, list[Encoded]], chosen: list[int], features: torch.Tensor
 ) -> torch.Tensor:
-    """The mean loss of the lessons on the chosen pictures, short and long ones apart, and of one without a picture."""
+    """The mean loss of the lessons on the chosen pictures, and of one without; by role, since roles differ in length."""
     places = {picture: place for place, picture in enumerate(chosen)}
     found = [lesson for picture in chosen for lesson in by_picture[picture]]
-    short = [lesson for lesson in found if lesson.role == "perceiver"]
-    long = [lesson for lesson in found if lesson.role != "perceiver"]
+    roles = [[lesson for lesson in found if lesson.role == role] for role in ("perceiver", "reasoner", "reflector")]
     alone = by_picture[None]
     without = [alone[pupil.drawn(len(alone), 1)[0]]] if alone else []
     total, weight = torch.zeros(()), torch.zeros(())
-    for group in (short, long, without):
+    for group in (*roles, without):
         if group:
             for losses, lesson in zip(pupil.losses(group, features, places), group, strict=True):
                 total = total + (losses * lesson.weights).sum()
