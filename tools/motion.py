@@ -1,7 +1,7 @@
 """The motion expert: how fast the fastest thing in the picture is, and how that compares with what is usual there.
 
-Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) is averaged over the moving
-foreground in person-sized windows. References teach three things: the still background (median of each pixel), how
+Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) of what stands out from the
+ground is averaged in person-sized windows. References teach three things: the still ground (median of each pixel), how
 tall moving things are in each row of the picture (Siegel's robust line), and how fast they usually are there
 (median). Everything is in fractions of the picture and in seconds, so pictures of any size and rate compare.
 
@@ -162,7 +162,7 @@ class Motion:
         steps = [
             step
             for pair in thinned([p for run in references for p in pairwise(run)], TAUGHT)
-            for step in steps_of(pair)
+            for step in steps_of(pair, self._ground)
         ]
         if not steps:
             return
@@ -176,7 +176,8 @@ class Motion:
         `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
         takes the second's. A single frame alone measures nothing.
         """
-        seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), list(steps_of(pictures)))
+        steps = list(steps_of(pictures, self._ground))
+        seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), steps)
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
         return self._measured(pictures, seen, overlap)
 
@@ -184,7 +185,8 @@ class Motion:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
         # OpenCV's flow object keeps buffers between calls, and several second looks run at once.
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        steps = zip(steps_of(pictures), steps_of(pictures, tallest=2 * WORKING), strict=True)
+        ground = self._ground
+        steps = zip(steps_of(pictures, ground), steps_of(pictures, ground, tallest=2 * WORKING), strict=True)
         seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
         found = self._measured(pictures, seen, 0)
         # What the region leaves out does not stand still.
@@ -204,22 +206,25 @@ class Motion:
 
     def _see(self, length: Flow, step: Step) -> Seen:
         """One frame's measures from the length (h, w) of its flow in pixels."""
-        means, _ = self._means(length, step)
+        moving = self._moving(length, step)
+        means, _ = self._means(length, moving, step)
         odd = means if self._usual is None else means / self._usual[:, None]
         peaks = _peaks(means, odd, self._windows_of(length.shape), step.time)
-        seen = Seen(float(means.max()), float(odd.max()), share_of(length > STILL), peaks=peaks)
+        seen = Seen(float(means.max()), float(odd.max()), share_of(moving), peaks=peaks)
         if self._ground is None:
             return seen
         mask = self._ground.foreground(step.picture)
-        standing = share_of(mask & (length <= STILL)) / max(share_of(mask), STANDING)
+        standing = share_of(mask & ~moving) / max(share_of(mask), STANDING)
         tall, wide = _size(self._ground, step, peaks)
         return replace(seen, still=min(1.0, max(MOVES, standing)), tall=tall, wide=wide)
 
-    def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask]:
-        """Speed of each window's moving foreground in heights/s, and where there is enough of it."""
+    def _moving(self, length: Flow, step: Step) -> Mask:
+        """Where something moves; the flow of what does spreads into the even grey around it."""
         moving = length > STILL
-        if self._ground is not None:
-            moving &= self._ground.foreground(step.picture)
+        return moving if self._ground is None else moving & self._ground.foreground(step.picture)
+
+    def _means(self, length: Flow, moving: Mask, step: Step) -> tuple[Floats, Mask]:
+        """Speed of what moves in each window in heights/s, and where there is enough of it."""
         means, filled = self._windows_of(length.shape).means(length, moving)
         return means / (len(length) * step.seconds), filled
 
@@ -233,7 +238,8 @@ class Motion:
 
     def _row_means(self, flow: cv2.DISOpticalFlow, step: Step) -> Floats:
         """Mean speed (ROWS,) of the windows that something fills; NaN in rows without any."""
-        means, filled = self._means(length_of(flow, step), step)
+        length = length_of(flow, step)
+        means, filled = self._means(length, self._moving(length, step), step)
         return np.asarray(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
 
     def _each(self, work: Callable[[cv2.DISOpticalFlow, Step], T], steps: Sequence[Step]) -> list[T]:
