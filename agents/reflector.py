@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alarm_agents.agents.base import Agent, messages
 from alarm_agents.agents.pictures import as_frames
@@ -27,8 +27,28 @@ from alarm_agents.tools.work import Work
 from alarm_agents.types import Fact, Label, Parse, Verdict
 
 
+def _either(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema what the check of the answer says: it looks with calls, or ends with a probability.
+
+    A model that is held to the schema then cannot spoil its answer by leaving out the one or the other.
+    """
+    fields = schema.pop("properties")
+    looks = {"outcome": {"const": "look"}, "calls": {**fields.pop("calls"), "minItems": 1}}
+    ended = {**fields, "outcome": {"enum": ["confirm", "revise", "cannot tell"]}, "p_anomaly": _PROBABILITY}
+    schema["anyOf"] = [
+        {"type": "object", "properties": looks, "required": ["outcome", "calls"]},
+        {"type": "object", "properties": ended, "required": ["outcome", "p_anomaly"]},
+    ]
+    del schema["type"]
+
+
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+
+
 class Reconsidered(BaseModel):
     """A reflector's answer: the tools that it wants first, or the verdict as it stands now."""
+
+    model_config = ConfigDict(json_schema_extra=_either)
 
     outcome: Literal["look", "confirm", "revise", "cannot tell"] = "look"
     calls: list[ToolCall] = Field(default=[], max_length=8)
