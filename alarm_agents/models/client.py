@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from alarm_agents.models import faults
+from alarm_agents.models import faults, ollama
 from alarm_agents.models.breaker import Breaker, ModelDownError
 from alarm_agents.models.labels import label_odds, words_of
 from alarm_agents.models.repair import repair_turn
@@ -33,8 +33,8 @@ Tools = Sequence[Mapping[str, Any]]
 _LONGEST_BACKOFF_S = 8.0
 _LONGEST_ASKED_S = 30.0
 """Of a wait that the server asks for by Retry-After: whatever it says, a window is not kept waiting longer."""
-_CONSTRAINING = frozenset({"openai", "transformers", "llamacpp"})
-"""Backends that take a `response_format`."""
+_CONSTRAINING = frozenset({"openai", "transformers", "llamacpp", ollama.CLASS})
+"""Backends that take a `response_format`, and classes of backend langchain that do."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Model:
 
     async def _reply(self, messages: Sequence[BaseMessage], schema: type[BaseModel], room: int | None) -> AIMessage:
         """The reply to a request that constrains the answer to the schema, if the server takes such requests."""
-        if self.settings.backend not in _CONSTRAINING or schema in self._unconstrained:
+        if _CONSTRAINING.isdisjoint({self.settings.backend, self.settings.model}) or schema in self._unconstrained:
             return await self._retried(messages)
         try:
             return await self._retried(messages, response_format=response_format(schema, room))
@@ -203,7 +203,7 @@ class Model:
             model=self.label,
             raw_sha256=outcome.sha256,
             raw_length=outcome.length,
-            cut_off=reply.response_metadata.get("finish_reason") == "length",
+            cut_off="length" in (reply.response_metadata.get(key) for key in ("finish_reason", "done_reason")),
             logprobs=logprobs,
             odds=label_odds(logprobs, str(reply.text), words_of(schema)),
             input_tokens=usage["input_tokens"] if usage else None,
@@ -226,10 +226,12 @@ def _refusal(reply: AIMessage) -> str | None:
 
 
 def _logprobs(reply: AIMessage) -> list[Any] | None:
-    """Servers give them as an object with `content`; some LangChain classes as the bare list."""
+    """Servers give them as an object with `content`; some LangChain classes as the bare list, or as records in it."""
     given = reply.response_metadata.get("logprobs")
     tokens = given.get("content") if isinstance(given, dict) else given
-    return tokens if isinstance(tokens, list) else None
+    if not isinstance(tokens, list):
+        return None
+    return [token.model_dump() if isinstance(token, BaseModel) else token for token in tokens]
 
 
 def _total(first: int | None, second: int | None) -> int | None:
