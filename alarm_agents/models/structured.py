@@ -117,7 +117,7 @@ def _quotable(schema: type[BaseModel]) -> frozenset[str]:
 def _names(schema: type[BaseModel]) -> frozenset[str]:
     described = schema.model_json_schema()
     parts = [described, *described.get("$defs", {}).values()]
-    return frozenset(name for part in parts for name in part.get("properties", {}))
+    return frozenset([*schema.model_fields, *(name for part in parts for name in part.get("properties", {}))])
 
 
 def _complaint(error: ValidationError, schema: type[BaseModel]) -> str:

@@ -66,14 +66,16 @@ class OpenAIServer:
     `abandoned` is set once a client has left a request that waits.
     """
 
-    def __init__(self, reply: Answering, models: tuple[str, ...] = ("tiny",)) -> None:
+    def __init__(
+        self, reply: Answering, models: tuple[str, ...] = ("tiny",), handler: type[Handler] | None = None
+    ) -> None:
         self.reply, self.models = reply, models
         self.requests: list[Request] = []
         self.open = self.peak = 0
         self.abandoned = threading.Event()
         self._lock = threading.Lock()
         self._waits: list[threading.Event] = []
-        self._http = _Http(("127.0.0.1", 0), _Handler)
+        self._http = _Http(("127.0.0.1", 0), handler or Handler)
         self._http.owner = self
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
 
@@ -130,7 +132,9 @@ class _Http(ThreadingHTTPServer):
     request_queue_size = 128
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """What the server does with a request: OpenAI's protocol."""
+
     server: _Http
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # one packet an answer
@@ -147,12 +151,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         known = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.server.owner.models]
         found = self.path == "/v1/models"
-        self._send(200 if found else 404, json.dumps({"object": "list", "data": known} if found else _error("no such")))
+        self._send(200 if found else 404, json.dumps({"object": "list", "data": known} if found else error_body("no such")))
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != "/v1/chat/completions":
-            self._send(404, json.dumps(_error("no such path")))
+            self._send(404, json.dumps(error_body("no such path")))
             return
         headers = {key.lower(): value for key, value in self.headers.items()}
         reply = self.server.owner.answer(body, headers, self.connection)
@@ -161,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif reply.raw is not None:
             self._send(reply.status, reply.raw, reply)
         elif reply.status != 200:
-            self._send(reply.status, json.dumps(_error(reply.text)), reply)
+            self._send(reply.status, json.dumps(error_body(reply.text)), reply)
         else:
             self._send(200, json.dumps(_completion(body["model"], reply)), reply)
 
@@ -187,7 +191,7 @@ def _images(messages: list[dict[str, Any]]) -> int:
     return sum(part["type"] == "image_url" for part in parts)
 
 
-def _error(message: str) -> dict[str, Any]:
+def error_body(message: str) -> dict[str, Any]:
     return {"error": {"message": message or "as the test says", "type": "test", "code": None}}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -14,12 +15,14 @@ import pytest
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict
 
-from alarm_agents.models import Model, ScriptedChatModel, build_models, openai, picture_block
+from alarm_agents.models import Model, ScriptedChatModel, build_models, ollama, picture_block
 from alarm_agents.models.scripted import Call
 from alarm_agents.scenario import ModelSettings
 from alarm_agents.types import Parse
 from support import tiny_models
+from support.ollama_server import OllamaServer
 from support.openai_server import OpenAIServer, Reply
+from support.scenarios import SORRY
 
 
 class Judgement(BaseModel):
@@ -35,6 +38,8 @@ LOGPROBS = [{"token": "anomalous", "logprob": -0.1, "bytes": None, "top_logprobs
 class Backend(Protocol):
     """One backend under test: builds a model that plays `steps`, and says what reached it."""
 
+    backend: ClassVar[dict[str, Any]]
+
     def model(self, *steps: dict[str, Any], hold: bool = False, **settings: Any) -> Model: ...
     def prompts(self) -> list[str]: ...
     def images(self) -> int: ...
@@ -45,6 +50,9 @@ class Backend(Protocol):
 
 class Served:
     """Backend openai, against the server."""
+
+    server: ClassVar[type[OpenAIServer]] = OpenAIServer
+    backend: ClassVar[dict[str, Any]] = {"backend": "openai", "model": "tiny"}
 
     def __init__(self) -> None:
         self.servers: list[OpenAIServer] = []
@@ -60,7 +68,7 @@ class Served:
             error, wait = step.get("error"), self.gate if hold else None
             refusal = "no" if step.get("refusal") else None
             return Reply(
-                step.get("reply", ""),
+                step.get("reply", SORRY if refusal else ""),
                 status=error if isinstance(error, int) else 200,
                 drop=error == "connection",
                 wait=wait,
@@ -68,9 +76,11 @@ class Served:
                 logprobs=step.get("logprobs"),
             )
 
-        self.servers.append(OpenAIServer(reply).__enter__())
-        ready = ModelSettings(backend="openai", model="tiny", base_url=self.servers[-1].base_url, **settings)
-        return Model("eye", ready, openai.build(ready), backoff_s=0.001)
+        self.servers.append(self.server(reply).__enter__())
+        ready = ModelSettings(**self.backend, base_url=self.servers[-1].base_url, **settings)
+        model = build_models({"eye": ready}, Path())["eye"]
+        model.backoff_s = 0.001
+        return model
 
     def prompts(self) -> list[str]:
         return [str(request.messages) for request in self.servers[-1].requests]
@@ -91,6 +101,17 @@ class Served:
     def close(self) -> None:
         for server in self.servers:
             server.__exit__(None, None, None)
+
+
+class Ollama(Served):
+    """Ollama's chat model of langchain-ollama, against a stub of Ollama's protocol."""
+
+    server = OllamaServer
+    backend: ClassVar[dict[str, Any]] = {"backend": "langchain", "model": ollama.CLASS, "extra": {"model": "tiny"}}
+
+    def __init__(self) -> None:
+        pytest.importorskip("langchain_ollama", reason="the extra ollama is not installed")
+        super().__init__()
 
 
 class Scripted:
@@ -140,7 +161,7 @@ class Foreign(Scripted):
     backend: ClassVar[dict[str, Any]] = {"backend": "langchain"}
 
 
-@pytest.fixture(params=[Served, Scripted, Foreign])
+@pytest.fixture(params=[Served, Ollama, Scripted, Foreign])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     made = request.param()
     yield made
@@ -150,7 +171,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 async def test_an_answer(backend: Backend) -> None:
     answer = await backend.model({"reply": GOOD}).ask(QUESTION, Judgement)
     assert answer.value == Judgement(label="anomalous")
-    assert (answer.parse, answer.note, answer.model) == (Parse.PARSED, "", "tiny")
+    assert (answer.parse, answer.note, answer.model) == (Parse.PARSED, "", backend.backend.get("model", "tiny"))
     assert (answer.raw_length, len(answer.raw_sha256)) == (len(GOOD), 64)
     assert answer.input_tokens
     assert answer.output_tokens
