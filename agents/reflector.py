@@ -27,7 +27,6 @@ from alarm_agents.tools.work import Work
 from alarm_agents.types import Fact, Label, Parse, Verdict
 from alarm_agents.uncertainty.signals import mean_p
 
-
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 
 

@@ -148,10 +148,10 @@ async def test_an_answer_that_neither_looks_nor_ends_is_no_answer(media: Media, 
     assert (found.verdict.parse, found.verdict.p_anomaly) == (Parse.UNPARSED, None)
 
 
-def test_a_grammar_insists_on_the_label_and_native_calls_need_none() -> None:
+def test_a_grammar_insists_on_the_label_and_what_belongs_to_it_and_native_calls_need_none() -> None:
     schema = response_format(Reconsidered)["json_schema"]["schema"]
-    assert schema["required"] == ["label"]
-    assert next(iter(schema["properties"])) == "label"
+    assert all(next(iter(choice["properties"])) == "label" for choice in schema["anyOf"])
+    assert [choice["required"] for choice in schema["anyOf"]] == [["label", "calls"], ["label", "p_anomaly"], ["label"]]
     assert Reconsidered.model_validate({"calls": [{"tool": "zoom"}]}).label == "look"
 
 
