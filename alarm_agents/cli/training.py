@@ -18,7 +18,7 @@ from alarm_agents.errors import ConfigurationError, MissingExtraError
 FOLDER = Path("~/.cache/alarm-agents")
 CLIPS, HELD_OUT = 56, 4
 STEPS = 1_000
-"""Steps of training, for which two idle cores take about ten minutes."""
+"""Steps of training, which take ten minutes of one core's time or less."""
 
 
 @commands.command(

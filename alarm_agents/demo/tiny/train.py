@@ -224,7 +224,7 @@ def _pace(optimizer: torch.optim.Optimizer, share: float, step: int) -> None:
 def _told(
     pupil: Pupil, by_picture: dict[int | None, list[Encoded]], chosen: list[int], features: torch.Tensor
 ) -> torch.Tensor:
-    """The mean loss of the lessons on the chosen pictures, and of one without; by role, since roles differ in length."""
+    """The mean loss of the lessons on the chosen pictures and of one without, role by role: they differ in length."""
     places = {picture: place for place, picture in enumerate(chosen)}
     found = [lesson for picture in chosen for lesson in by_picture[picture]]
     roles = [[lesson for lesson in found if lesson.role == role] for role in ("perceiver", "reasoner", "reflector")]
