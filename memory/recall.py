@@ -85,7 +85,9 @@ class Memory:
             return always
         collection = f"rules-{self.rules.namespace}-{self.rules.scenario}-{kind.value}-{source}"
         self._index.sync(collection, revision, {rule.id: rule.text for rule in rest.values()})
-        return always + [rest[key] for key, _ in self._index.query(collection, text, wanted) if key in rest]
+        near = {key for key, _ in self._index.query(collection, text, wanted)}
+        # Not by nearness: in one order for all windows, prompts begin alike as far as they can, and servers reuse that.
+        return always + [rule for key, rule in rest.items() if key in near]
 
 
 def _recalled(text: str) -> str:
