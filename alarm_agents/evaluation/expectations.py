@@ -13,7 +13,7 @@ from alarm_agents.types import Record
 DEFERRAL_SHARES = ("0.1", "0.2", "0.3")
 NAMES = (
     *("frame_auroc", "frame_ap", "accuracy", "precision", "recall", "f1", "false_alarms_per_hour"),
-    *("ece", "brier", "aurc", "uncertainty_auroc", "deferred"),
+    *("ece", "brier", "aurc", "eaurc", "uncertainty_auroc", "deferred"),
     *(f"accuracy_at_deferral.{share}" for share in DEFERRAL_SHARES),
     *("gain_over_best_member", "reflections.rightly", "reflections.wrongly", "reflections.net"),
 )

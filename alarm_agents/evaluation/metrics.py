@@ -90,6 +90,7 @@ def compute(table: FrameTable, incidents: Iterable[Sequence[int]] = ()) -> dict[
         "ece": expected_calibration_error(scored.labels, scored.scores),
         "brier": _mean(np.square(scored.scores - scored.labels)),
         "aurc": aurc(wrong, scored.uncertainty),
+        "eaurc": excess_aurc(wrong, scored.uncertainty),
         "uncertainty_auroc": frame_auroc(wrong.astype(np.int_), scored.uncertainty),
         "deferred": _mean(table.deferred),
         "accuracy_at_deferral": shares,
@@ -163,6 +164,15 @@ def aurc(wrong: BoolArray, uncertainty: FloatArray) -> float | None:
     if not len(wrong):
         return None
     return float(np.mean(_errors_by_coverage(wrong, uncertainty)[1:] / np.arange(1, len(wrong) + 1)))
+
+
+def excess_aurc(wrong: BoolArray, uncertainty: FloatArray) -> float | None:
+    """E-AURC (Geifman, Uziel and El-Yaniv, ICLR 2019): AURC above that of an order which knows the errors; 0 is best.
+
+    None without predictions.
+    """
+    found, best = aurc(wrong, uncertainty), aurc(wrong, wrong.astype(np.float64))
+    return None if found is None or best is None else max(0.0, found - best)
 
 
 def accuracy_at_deferral(wrong: BoolArray, uncertainty: FloatArray, share: float) -> float | None:

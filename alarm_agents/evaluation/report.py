@@ -6,20 +6,22 @@ as Rich markup, and without control characters, which could rewrite what the ter
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+DID = ("windows", "anomalous", "auroc", "accuracy", "deferred", "accepted_error", "missed")
+"""What is told of each source, zone and category."""
 UNDEFINED = "–"
 
 
 def render(result: Mapping[str, Any]) -> RenderableType:
     """The result of `alarm test` (the object that `--json` prints) as a summary and three tables.
 
-    Keys: suite, passed, seconds, frames, windows, fps, models, metrics, expectations, cases; and `unscored`,
+    Keys: suite, passed, seconds, frames, windows, fps, models, metrics, curves, by, expectations, cases; `unscored`,
     the number of frames that got no score, `rows`, metrics of other ways to score the same frames, and `flip`, where
     there are any.
     """
@@ -28,7 +30,24 @@ def render(result: Mapping[str, Any]) -> RenderableType:
         parts.append(_flip(result["flip"]))
     if result["expectations"]:
         parts.append(_expectations(result["expectations"]))
+    parts.append(_reliability(result["curves"]["reliability"]))
+    parts += [_part(name, rows) for name, rows in result["by"].items() if rows and name != "source"]
     return Group(*parts, _cases(result["cases"]))
+
+
+def _reliability(bins: Sequence[Mapping[str, Any]]) -> Table:
+    """How often what had that p was anomalous."""
+    table = _table("Reliability", "p", *(f"{each['p']:.2f}" for each in bins))
+    table.add_row("share anomalous", *(_number(each["share"], ".2f") for each in bins))
+    table.add_row("frames", *(_number(each["count"]) for each in bins))
+    return table
+
+
+def _part(name: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
+    table = _table(f"By {name}", name, *DID)
+    for one, did in rows.items():
+        table.add_row(Text(_plain(one), overflow="fold"), *(_number(did[key]) for key in DID))
+    return table
 
 
 def _summary(result: Mapping[str, Any]) -> Text:

@@ -17,6 +17,7 @@ from alarm_agents.evaluation.labels import read_labels
 from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute, frame_auroc
 from alarm_agents.evaluation.references import Chosen, choose, merged, spoken
+from alarm_agents.evaluation.reliability import broken_down, curves
 from alarm_agents.evaluation.suite import LabelledSource, Suite
 from alarm_agents.evaluation.vocabulary import without_vocabulary
 from alarm_agents.graphs.load import load_monitor
@@ -154,6 +155,8 @@ def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], secon
         "models": sorted({model for case in cases for model in case.models}),
         "unscored": int(np.sum(table.unscored)),
         "metrics": metrics,
+        "curves": curves(table),
+        "by": broken_down([(outcome.source.name, outcome.labels, outcome.cases) for outcome in outcomes]),
         "rows": without_vocabulary([(outcome.labels, outcome.cases) for outcome in outcomes]),
         "expectations": [expectation.model_dump() for expectation in expectations],
         "cases": [_case_summary(outcome, columns) for outcome, columns in zip(outcomes, tables, strict=True)],

@@ -19,9 +19,10 @@ from markupsafe import Markup
 
 from alarm_agents import __version__
 from alarm_agents.errors import ConfigurationError
-from alarm_agents.evaluation.report import flat
+from alarm_agents.evaluation.report import DID, flat
 from alarm_agents.observability.tree import clean
 from alarm_agents.report.chapter import FACTS, LISTED, RULES, Chapter, gather, settings
+from alarm_agents.report.figures import draw_curves
 from alarm_agents.report.plot import THRESHOLD, Limits, Span, draw
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.files import write_whole
@@ -58,6 +59,8 @@ def write_report(
             drawings={chapter.run.id: _drawing(chapter) for chapter in chapters},
             settings=settings,
             result=result,
+            columns=DID,
+            curves=draw_curves(result["curves"]) if result else Markup(""),
             metrics=flat(result["metrics"]) if result else {},
             made=time.strftime("%Y-%m-%d %H:%M"),
             version=__version__,

@@ -63,10 +63,15 @@ def draw(
         _probability(top, curve, incidents, labelled, limits)
         _uncertainty(below, curve, limits, clock)
         for axes in (top, below):
-            _plain(axes)
+            plain_axes(axes)
         figure.legend(loc="outside upper right", ncols=6, frameon=False, fontsize=8, labelcolor=INK)
-        drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        return as_svg(figure, name)
+
+
+def as_svg(figure: Figure, name: str) -> Markup:
+    """The figure as an element of a page, in the page's own colour of text; `name` keeps its ids apart from others'."""
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = drawn.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     return Markup(_ID.sub(rf"\g<1>{name}-", svg))  # noqa: S704 (matplotlib has escaped what stands in it)
@@ -121,7 +126,8 @@ def _uncertainty(axes: Axes, curve: Curve, limits: Limits, clock: Clock) -> None
     axes.xaxis.set_major_formatter(FuncFormatter(lambda time, _: clock.text(time)))
 
 
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
+    """Only what is needed of the axes' frame, in the page's own colour."""
     axes.margins(x=0)
     axes.tick_params(colors=INK)
     axes.yaxis.label.set_color(INK)

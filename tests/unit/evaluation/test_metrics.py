@@ -50,7 +50,7 @@ def test_names_and_order_of_the_keys() -> None:
     found = compute(table([0.1, 0.9], [0, 1]))
     assert list(found) == [
         "frame_auroc", "frame_ap", "accuracy", "precision", "recall", "f1", "false_alarms_per_hour",
-        "ece", "brier", "aurc", "uncertainty_auroc", "deferred", "accuracy_at_deferral",
+        "ece", "brier", "aurc", "eaurc", "uncertainty_auroc", "deferred", "accuracy_at_deferral",
     ]  # fmt: skip
     assert list(found["accuracy_at_deferral"]) == ["0.1", "0.2", "0.3"]
     flat = {name for name in found if name != "accuracy_at_deferral"}

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from alarm_agents.evaluation.report import render
+from alarm_agents.evaluation.report import DID, render
 
 
 def result(**changes: Any) -> dict[str, Any]:
@@ -23,6 +23,8 @@ def result(**changes: Any) -> dict[str, Any]:
             {"metric": "frame_auroc", "min": 0.95, "max": None, "value": 0.949996, "passed": False},
             {"metric": "recall", "min": None, "max": 1.0, "value": 0.5, "passed": True},
         ],
+        "curves": {"reliability": [{"p": 0.12, "share": 0.1, "count": 150}], "rejection": []},
+        "by": {"source": {}, "zone": {"road": dict.fromkeys(DID, 0.25)}, "category": {}},
         "cases": [case],
         **changes,
     }
@@ -48,6 +50,8 @@ def test_everything_is_shown() -> None:
     assert row(text, "accuracy_at_deferral.0.1") == ["accuracy_at_deferral.0.1", "0.500"]
     assert row(text, "accuracy_at_deferral.0.2") == ["accuracy_at_deferral.0.2", "–"]
     assert row(text, "recall") == ["recall", "–", "1", "0.5", "pass"]
+    assert row(text, "share anomalous") == ["share anomalous", "0.10"]
+    assert row(text, "road")[:3] == ["road", "0.250", "0.250"]
     assert row(text, "test/01") == ["test/01", "–", "180", "12", "2", "0.250"]
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.records import case, fact
 
 from alarm_agents.monitor.promises import EARLIER, KNOWN, NARROW, Labelled, Promises, standing_of
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Case, CaseStatus, Decision, Resolution, Uncertainty
 from alarm_agents.uncertainty.drift import Drift
 from alarm_agents.workspace import Workspace
+from support.records import case, fact
 
 ENOUGH = 200
 

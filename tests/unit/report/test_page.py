@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from alarm_agents.errors import ConfigurationError, NotFoundError
+from alarm_agents.evaluation.report import DID
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.report import write_report
 from alarm_agents.report.chapter import SHOWN
@@ -163,8 +164,16 @@ def test_several_sources_and_a_suite_s_metrics_are_one_report(workspace: Workspa
     expectation = {"metric": "frame_auroc", "min": 0.9, "max": None, "value": 0.5, "passed": False}
     result = {"suite": "mine", "passed": False, "frames": 8, "windows": 2, "seconds": 1.0, "unscored": 8}
     metrics = {"metrics": {"frame_auroc": 0.5, "accuracy_at_deferral": {"0.1": None}}}
-    found = page(workspace, *runs, result={**result, **metrics, "expectations": [expectation]})
-    assert len(found.of("svg")) == 2
+    curves = {
+        "reliability": [{"p": 0.1, "share": 0.2, "count": 8}],
+        "rejection": [{"deferred": 0.0, "accuracy": 0.8}, {"deferred": 0.5, "accuracy": None}],
+    }
+    parts = {"source": {}, "zone": {"road <b>": {**dict.fromkeys(DID, 0.25), "windows": 2}}, "category": {}}
+    more = {"expectations": [expectation], "curves": curves, "by": parts}
+    found = page(workspace, *runs, result={**result, **metrics, **more})
+    assert len(found.of("svg")) == 3
+    assert "By zone" in found.text
+    assert "road <b>" in found.text
     assert all(said in found.text for said in ("frame_auroc", "accuracy_at_deferral.0.1", "not met"))
     assert "2 windows" in " ".join(found.text.split())
     assert "8 frames got no score" in " ".join(found.text.split())
