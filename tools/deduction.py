@@ -6,6 +6,7 @@ nearer to such a rule than to what is normal (its margin), and how unlike it is 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -124,18 +125,19 @@ class Deduction:
         return [self._sum([self._known[clause] for clause in each]) for each in said]
 
     def _sum(self, held: Sequence[Held]) -> Judged:
-        """Families of activity (the strongest counts), the largest margin from -1 up, and the mean novelty of persons.
+        """What a rule says is odd as far as it is also new, margins (the largest, and the mean), and mean novelty.
 
-        Of things that are there, captions name others each time: they are new only where there is nobody.
+        A family that fires on what references say, too, so speaks little, without being rejected outright.
         """
         if not held:
             return Judged(0.0, 0.0, None)
-        activity = max(0.0, max(each.activity for each in held) - HALF) / (1.0 - HALF)
-        margin = max(each.margin for each in held)
-        persons = [each.novelty for each in held if each.clause.kind == "person"]
-        novelty = float(np.mean(persons or [each.novelty for each in held]))
+        activity = max(max(0.0, each.activity - HALF) * each.novelty for each in held) / (1.0 - HALF)
+        acting = _acting(held)
+        margin = (max(each.margin for each in held) + float(np.mean([each.margin for each in acting]))) / 2
+        novelty = float(np.mean([each.novelty for each in acting]))
         worst = max(held, key=lambda each: (each.activity >= SAID, each.margin + each.activity))
-        return Judged(activity + 1.0 + margin + novelty, novelty, worst)
+        oddity = 2.0 * activity + 1.0 + margin + novelty
+        return Judged(oddity, novelty, worst)
 
     def _hold(self, said: Sequence[Clause]) -> None:
         """Hold the clauses that are new to it against rules and references, all in one go of the embedder."""
@@ -209,10 +211,7 @@ class Deduction:
 
     def _typical(self, references: Sequence[Sequence[Clause]]) -> float:
         """The median oddity of a reference held against the others (one alone: its clauses against each other)."""
-        count = dict.fromkeys(self._bank, 0)
-        for reference in references:
-            for clause in set(reference):
-                count[clause] += 1
+        count = Counter(clause for reference in references for clause in set(reference))
         place = {clause: i for i, clause in enumerate(self._bank)}
         vectors = dict(zip(self._bank, self._embedder.embed([clause.text for clause in self._bank]), strict=True))
         found = []
@@ -224,3 +223,8 @@ class Deduction:
             ]
             found.append(self._sum(held).oddity)
         return float(np.median(found)) if found else 1.0
+
+
+def _acting(held: Sequence[Held]) -> Sequence[Held]:
+    """The clauses of persons; of things, captions name others each time, so they count only where there is nobody."""
+    return [each for each in held if each.clause.kind == "person"] or held
