@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
@@ -45,18 +46,27 @@ class Agent:
 
     role: str
 
-    def __init__(self, model: Model | None = None, prompt: Prompt | None = None) -> None:
-        """The prompt is that of the role's own file unless another is given."""
+    def __init__(
+        self,
+        model: Model | None = None,
+        prompt: Prompt | None = None,
+        turns: Mapping[str, Prompt] = MappingProxyType({}),
+    ) -> None:
+        """The prompt is that of the role's own file unless another is given; so are those of further turns."""
         self.model = model
         self.member = model.name if model else EMBEDDED
         self.prompt = prompt or load_prompt(self.role)
+        self._turns = turns
 
     @classmethod
     def of(cls, scenario: Scenario, member: str, models: Mapping[str, Model]) -> Self:
-        """The scenario's agent: the member's model, and the scenario's own prompt for the role where it has one."""
-        prompts = {str(role): path for role, path in scenario.prompts.items()}
-        own = prompts.get(cls.role)
-        return cls(models.get(member), read_prompt(scenario.folder / own, cls.role, where=own) if own else None)
+        """The scenario's agent: the member's model, and the scenario's own prompts where it has any."""
+        own = {str(name): read_prompt(scenario.folder / p, name, where=p) for name, p in scenario.prompts.items()}
+        return cls(models.get(member), own.get(cls.role), own)
+
+    def turn(self, name: str) -> Prompt:
+        """The prompt of a further turn, by the name of its file."""
+        return self._turns.get(name) or load_prompt(name)
 
     @contextmanager
     def working(self, **attributes: str | int) -> Iterator[Span]:
@@ -72,14 +82,17 @@ class Agent:
         with tracing.span(f"{self.role} {self.member}", kind="agent", **named) as span:
             yield span
 
-    async def ask(self, schema: type[T], pictures: Sequence[Mapping[str, Any]] = (), /, **values: str) -> Answer[T]:
-        """The model's answer to the prompt, typed when it is none; never raises for what a model does.
+    async def ask(
+        self, schema: type[T], pictures: Sequence[Mapping[str, Any]] = (), /, turn: str = "", **values: str
+    ) -> Answer[T]:
+        """The model's answer to the prompt (to that of a further turn), typed when it is none.
 
-        Raises `ConfigurationError` when this member has no model.
+        Never raises for what a model does. Raises `ConfigurationError` when this member has no model.
         """
         if self.model is None:
             raise ConfigurationError(f"the {self.role} is asked for words and has no model")
-        answer = await self.model.ask(messages(self.prompt, pictures, values), schema)
+        prompt = self.turn(turn) if turn else self.prompt
+        answer = await self.model.ask(messages(prompt, pictures, values), schema)
         tracing.set(**{"alarm.parse": answer.parse.value})
         return answer
 

@@ -134,7 +134,7 @@ class Perceiver(Agent):
             unit=seen.unit,
             text=text,
             confidence=seen.confidence,
-            region=_box(seen.region, shown),
+            region=box_in(seen.region, shown),
             perceiver=self.member,
         )
 
@@ -156,7 +156,7 @@ def said(perception: Perception) -> tuple[str, ...]:
     return (*captions, *perception.screen_text, *(part for part in facts if isinstance(part, str)))
 
 
-def _box(region: tuple[float, float, float, float] | None, shown: Box) -> Box | None:
+def box_in(region: tuple[float, float, float, float] | None, shown: Box) -> Box | None:
     """The region, if it is one, in the whole picture of which the part `shown` was seen.
 
     A box that is inside out or off the picture is dropped, not mended.

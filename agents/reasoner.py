@@ -5,16 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, Field
 
-from alarm_agents.agents.base import Agent, rules_text, seen_text, similar_text
+from alarm_agents.agents.base import Agent, messages, rules_text, seen_text, similar_text
+from alarm_agents.agents.drafts import objections, with_draft
+from alarm_agents.agents.focus import focus_text, look_closer
 from alarm_agents.agents.pictures import Shown, show
 from alarm_agents.agents.predicates import judge
-from alarm_agents.models import Answer
+from alarm_agents.models import Answer, delimit
+from alarm_agents.models.instructions import reads_like_instruction
+from alarm_agents.observability import tracing
 from alarm_agents.sources.media import Media
-from alarm_agents.types import Label, Measurement, Parse, Perception, Rule, RuleRef, SimilarCase, Verdict, Window
+from alarm_agents.types import (
+    Box,
+    Fact,
+    Label,
+    Measurement,
+    Parse,
+    Perception,
+    Rule,
+    RuleRef,
+    SimilarCase,
+    Verdict,
+    Window,
+)
 
 
 class Judged(BaseModel):
@@ -41,6 +59,8 @@ class Question:
     """What induced limits are multiplied by, see `alarm_agents.uncertainty.budget`."""
     media: Media | None = None
     """Where the window's pictures are, if reasoners may see them."""
+    before: Sequence[Label] = ()
+    """What the windows right before were held to be, as far as they are judged already."""
 
 
 class Reasoner(Agent):
@@ -48,8 +68,14 @@ class Reasoner(Agent):
 
     role = "reasoner"
 
-    async def reason(self, question: Question, samples: int = 1) -> list[Verdict]:
-        """The verdicts of `samples` independent answers (one without a model: it would only repeat itself)."""
+    async def reason(
+        self, question: Question, samples: int = 1, *, focus: bool = False, recheck: bool = False
+    ) -> list[Verdict]:
+        """The verdicts of `samples` independent answers (one without a model: it would only repeat itself).
+
+        With `focus` the regions that the model names are looked at more closely first; with `recheck` each answer is
+        a draft, see `alarm_agents.agents.drafts`.
+        """
         if self.model is None:
             with self.working() as span:
                 verdict = judge(
@@ -63,16 +89,60 @@ class Reasoner(Agent):
                 return [verdict]
         shown = Shown()
         if question.media is not None:
-            shown = show(question.window, question.measurements, question.media, self.model.settings.images)
+            shown = self._show(question, question.media)
+        looked = await self._look_closer(question, shown) if focus and shown.blocks else ()
         names = [self.member if samples == 1 else f"{self.member}#{k + 1}" for k in range(samples)]
-        return list(await asyncio.gather(*(self._sample(name, question, shown) for name in names)))
+        asked = (self._sample(name, question, shown, looked, recheck=recheck) for name in names)
+        return list(await asyncio.gather(*asked))
 
-    async def _sample(self, name: str, question: Question, shown: Shown) -> Verdict:
+    def _show(self, question: Question, media: Media, region: Box | None = None) -> Shown:
+        assert self.model is not None
+        return show(question.window, question.measurements, media, self.model.settings.images, region)
+
+    async def _look_closer(self, question: Question, whole: Shown) -> tuple[Fact, ...]:
+        """What the model finds in the regions that it names."""
+        assert question.media is not None
+        values = {key: value for key, value in question_values(question).items() if key in ("normal", "rules", "seen")}
+        with self.working(**{"alarm.stage": "focus"}):
+            found = await look_closer(self, whole, partial(self._show, question, question.media), values)
+            tracing.set(looked=len(found), instructions=sum(reads_like_instruction(f.text) for f in found) or None)
+            return found
+
+    async def _sample(
+        self, name: str, question: Question, shown: Shown, looked: tuple[Fact, ...], *, recheck: bool
+    ) -> Verdict:
+        assert self.model is not None
+        pictures = "\n".join(filter(None, [shown.said, focus_text(looked)]))
         with self.working(**{"alarm.sample": name}) as span:
-            answer = await self.ask(Judged, shown.blocks, pictures=shown.said, **question_values(question))
+            talk = messages(self.prompt, shown.blocks, {"pictures": pictures, **question_values(question)})
+            answer = await self.model.ask(talk, Judged)
+            tracing.set(parse=answer.parse.value)
             verdict = to_verdict(name, self.member, answer, question.rules)
+            if recheck and answer.value is not None:
+                verdict = await self._rechecked(verdict, question, [*talk, AIMessage(answer.value.model_dump_json())])
             span.set_attribute("alarm.unknown_rules", len(verdict.unknown_rules))
-            return verdict
+            return verdict.model_copy(update={"looked": looked})
+
+    async def _rechecked(self, draft: Verdict, question: Question, talk: list[BaseMessage]) -> Verdict:
+        """The verdict after what speaks against the draft, if anything does, was put to the model."""
+        assert self.model is not None
+        against = objections(
+            draft,
+            rules=question.rules,
+            measurements=question.measurements,
+            perceptions=question.perceptions,
+            similar=question.similar,
+            before=question.before,
+            lift=question.lift,
+        )
+        if not against:
+            return draft
+        prompt, listed = self.turn("recheck"), "\n".join(f"- {text}" for text in against)
+        values = {"objections": delimit(listed, "objections")}
+        told = HumanMessage("\n".join(part.substitute(values) for part in (prompt.instructions, prompt.question)))
+        answer = await self.model.ask([*talk, told], Judged)
+        tracing.set(objections=len(against), **{"alarm.recheck": answer.parse.value})
+        return with_draft(to_verdict(draft.member, draft.model, answer, question.rules), draft, against)
 
 
 def question_values(question: Question) -> dict[str, str]:

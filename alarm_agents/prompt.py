@@ -17,11 +17,14 @@ PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
     "perceiver": ("normal", "zones", "questions", "pictures", "hints"),
     "inducer": ("normal", "asked", "seen"),
     "reasoner": ("normal", "rules", "similar", "window", "seen", "pictures"),
+    "region": ("normal", "rules", "seen", "pictures"),
+    "focus": ("normal", "rules", "seen", "why", "region", "pictures"),
+    "recheck": ("objections",),
     "reflector": (
         *("normal", "rules", "tools", "similar", "window", "seen", "verdicts", "region", "measured", "allowance"),
     ),
 }
-"""What the prompt of each agent may speak of; the agents in `alarm_agents.agents` fill it in."""
+"""What the prompt of each agent, and of a reasoner's further turns, may speak of; `alarm_agents.agents` fills it in."""
 
 _VERSION = re.compile(r"version: (\d{1,6})\s*\n---\n")
 _LAYOUT = "write the instructions, a line '---', and what changes from window to window"

@@ -129,7 +129,8 @@ class ModelSettings(Block):
 
 
 Member = str
-Role = Literal["perceiver", "inducer", "reasoner", "reflector"]
+PromptName = Literal["perceiver", "inducer", "reasoner", "region", "focus", "recheck", "reflector"]
+"""The agents, and the further turns that reasoners may take."""
 
 
 class AgentSettings(Block):
@@ -143,8 +144,18 @@ class AgentSettings(Block):
     """Answers asked of each reasoner (K)."""
     reasoners_see: bool = False
     """Whether reasoners are shown the window's pictures, too, as ALARM's are (those whose model takes any)."""
+    reasoners_focus: bool = False
+    """Whether reasoners that see name regions first, look at these more closely, and then decide (three calls more)."""
+    reasoners_recheck: bool = False
+    """Whether a reasoner's answer is a draft, and what speaks against it is put to it once more."""
     hints: bool = True
     """Whether perceivers are told what the experts measured."""
+
+    @model_validator(mode="after")
+    def _focus_needs_eyes(self) -> AgentSettings:
+        if self.reasoners_focus and not self.reasoners_see:
+            raise ValueError("reasoners_focus needs reasoners_see: true")
+        return self
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -263,7 +274,7 @@ class Scenario(Block):
     source: SourceSettings = SourceSettings()
     models: dict[str, ModelSettings] = {}
     agents: AgentSettings = AgentSettings()
-    prompts: dict[Role, str] = {}
+    prompts: dict[PromptName, str] = {}
     """Prompt files of the scenario's own, in place of those in `agents/prompts/`."""
     tools: tuple[str, ...] = ("zoom", "context", "motion", "similar_cases")
     rules: tuple[RuleSettings, ...] = ()

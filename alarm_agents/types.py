@@ -231,6 +231,15 @@ class Rule(Record):
         return RuleRef(id=self.id, version=self.version)
 
 
+class Draft(Record):
+    """What a reasoner answered first, and what spoke against it."""
+
+    label: Label
+    p_anomaly: Probability | None
+    rationale: str = ""
+    objections: tuple[str, ...]
+
+
 class Verdict(Record):
     """One member's judgement of a window. Without a usable answer `p_anomaly` is None, never a guess."""
 
@@ -253,6 +262,10 @@ class Verdict(Record):
     rules: tuple[RuleRef, ...] = ()
     unknown_rules: tuple[str, ...] = ()
     """Rules that the member cited although they were not given to it."""
+    looked: tuple[Fact, ...] = ()
+    """What the member found in regions that it looked at more closely before it judged."""
+    draft: Draft | None = None
+    """What it answered first, where something spoke against that and it was asked once more."""
     parse: Parse
     round: int = 0
     """0 for the reasoner's verdict, n for the one after the n-th reflection."""

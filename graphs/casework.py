@@ -185,7 +185,14 @@ def _prompts(state: MonitorState, context: Context) -> dict[str, str]:
     asked = {*state.get("perceptions", {}), *(verdict.model for verdict in state.get("verdicts", {}).values())}
     agents: list[Agent] = [*context.perceivers.values(), *context.reasoners.values()]
     agents += [context.reflector] if state.get("round", 0) else []
-    return {agent.role: agent.prompt.label for agent in agents if agent.model is not None and agent.member in asked}
+    found = {agent.role: agent.prompt.label for agent in agents if agent.model is not None and agent.member in asked}
+    verdicts = state.get("verdicts", {}).values()
+    taken = {
+        "region": context.scenario.agents.reasoners_focus and "reasoner" in found,
+        "focus": any(verdict.looked for verdict in verdicts),
+        "recheck": any(verdict.draft for verdict in verdicts),
+    }
+    return found | {turn: agents[0].turn(turn).label for turn, was_taken in taken.items() if was_taken}
 
 
 def _severity(label: Label, verdicts: Sequence[Verdict]) -> int:
@@ -220,7 +227,16 @@ def _title(label: Label, state: MonitorState) -> str:
 
 def _explanation(verdicts: Sequence[Verdict], state: MonitorState) -> str:
     """Why, in words: the members' rationales, the decision, and that no model took part where none did."""
-    reasons = [f"{verdict.member}: {verdict.rationale}" for verdict in verdicts if verdict.rationale]
+    reasons = [f"{verdict.member}: {_because(verdict)}" for verdict in verdicts if verdict.rationale]
     if not _models(state):
         reasons.append("No model took part: experts and rules alone judged this")
     return ". ".join([*reasons, state["uncertainty"].reason])
+
+
+def _because(verdict: Verdict) -> str:
+    """The rationale, after what the member answered first, where that is not what it came to."""
+    draft = verdict.draft
+    if draft is None or draft.p_anomaly is None:
+        return verdict.rationale
+    against = "; ".join(draft.objections)
+    return f"first {draft.label.value} (p {draft.p_anomaly:.2f}), but {against}; asked again: {verdict.rationale}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 from langgraph.runtime import Runtime
@@ -37,6 +38,7 @@ from alarm_agents.types import (
     TraceAnomaly,
     Uncertainty,
     Verdict,
+    Window,
 )
 from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.monitor import assess
@@ -45,6 +47,10 @@ from alarm_agents.uncertainty.promises import held_to, lot
 Update = dict[str, Any]
 BLIND_SEVERITY = 3
 """Of a camera that sees nothing: whatever happens now goes unseen."""
+
+
+NEIGHBOURS = 2
+"""Windows right before that a reasoner's draft is held against."""
 
 
 class ModelsDownError(ModelError):
@@ -116,12 +122,15 @@ async def reason(state: MonitorState, runtime: Runtime[Context]) -> Update:
     Raises `ModelsDownError` where nobody answers, a model may do so later, and the window may wait for it.
     """
     context, question = runtime.context, _question(state, runtime.context)
-    samples = context.scenario.agents.samples
+    agents = context.scenario.agents
+    if agents.reasoners_recheck:
+        question = replace(question, before=_before(state["window"], context))
+    asking = {"focus": agents.reasoners_focus, "recheck": agents.reasoners_recheck}
     unseen = not any(perception.parse.usable for perception in question.perceptions)
     # A model that reads what nobody has seen would find nothing wrong with it, unless it sees for itself.
     asked = [reasoner for reasoner in context.reasoners.values() if not unseen or _sees(reasoner, question)]
     with heard() as listening:
-        answers = await asyncio.gather(*(reasoner.reason(question, samples) for reasoner in asked))
+        answers = await asyncio.gather(*(reasoner.reason(question, agents.samples, **asking) for reasoner in asked))
     verdicts = [verdict for answer in answers for verdict in answer]
     verdicts += [_unseen(reasoner) for reasoner in context.reasoners.values() if reasoner not in asked]
     down = {*listening.down, *(state.get("down", {}) if unseen else ())}
@@ -261,6 +270,12 @@ def _question(state: MonitorState, context: Context) -> Question:
         lift=state.get("lift", 1.0),
         media=context.media if context.scenario.agents.reasoners_see else None,
     )
+
+
+def _before(window: Window, context: Context) -> list[Label]:
+    """What the windows right before were held to be, as far as they are judged: windows are worked on side by side."""
+    length = max(window.end - window.start, 1.0 / window.fps)
+    return context.cases.labels_before(context.run, window.start, window.start - NEIGHBOURS * length - 1e-6, NEIGHBOURS)
 
 
 def _keyed(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:

@@ -16,6 +16,7 @@ import numpy as np
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
 
+from alarm_agents.agents.focus import MOST as FOCUSED
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question, Reasoner
 from alarm_agents.models import Answer, Model
@@ -57,7 +58,8 @@ def needs(scenario: Scenario, loads: Sequence[Load]) -> list[Need]:
     """The calls a minute of each model in each role, for one source and without second looks, sized by the loads."""
     windows, agents = 60.0 * scenario.source.fps / scenario.source.step, scenario.agents
     members = [("perceiver", name, 1) for name in agents.perceivers if scenario.source.kind != "captions"]
-    members += [("reasoner", name, agents.samples) for name in agents.reasoners]
+    closer = 1 + FOCUSED if agents.reasoners_focus else 0
+    members += [("reasoner", name, agents.samples + closer) for name in agents.reasoners]
     measured = {(load.role, load.model): load for load in loads}
     found = []
     for role, name, calls in members:

@@ -26,7 +26,8 @@ def assess(
 
     `rounds` holds the reasoners' verdicts first and then those of each reflection. The score is the weighted
     mean of the signals that exist, in [0, 1], and with n of M perceivers dead 1 - (1 - n/M)(1 - that mean); 1.0 when
-    nobody gave a usable answer, whatever the signals say.
+    nobody gave a usable answer, whatever the signals say. Nothing is accepted unless more than half of the reasoners
+    gave an answer that counts: how far an ensemble agrees cannot be told from the rest of it, however sure that is.
     """
     latest = rounds[-1] if rounds else ()
     p = signals.mean_p(latest)
@@ -45,17 +46,20 @@ def assess(
         score = 1.0 - (1.0 - score) * (1.0 - sum(dead) / len(dead))
     if p is None:
         score = 1.0
-    decision, reason = _decide(p, score, accept_below, may_reflect, heard=any(map(signals.usable, rounds)))
+    counted = sum(not verdict.unknown_rules for verdict in signals.usable(latest))
+    no_quorum = "" if 2 * counted > len(latest) else f"{counted} of {len(latest)} members gave an answer that counts"
+    heard = any(map(signals.usable, rounds))
+    decision, reason = _decide(p, score, accept_below, may_reflect, heard=heard, no_quorum=no_quorum)
     share = {name: weight / total if total else 0.0 for name, weight in weights.items()}
     return Uncertainty(**found, weights=share, score=min(1.0, score), decision=decision, reason=reason)
 
 
 def _decide(
-    p: float | None, score: float, accept_below: float, may_reflect: bool, *, heard: bool
+    p: float | None, score: float, accept_below: float, may_reflect: bool, *, heard: bool, no_quorum: str
 ) -> tuple[Decision, str]:
     silent = "the second look gave no usable answer" if heard else "no member gave a usable answer"
-    why = silent if p is None else f"uncertainty {score:.2f}"
-    if p is not None and score < accept_below:
+    why = silent if p is None else no_quorum or f"uncertainty {score:.2f}"
+    if p is not None and score < accept_below and not no_quorum:
         return Decision.ACCEPT, f"{why} is under {accept_below:.2f}"
     if may_reflect:
         return Decision.REFLECT, f"{why}, so the reflector looks again"

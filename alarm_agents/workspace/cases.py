@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 
 from alarm_agents.errors import ConflictError, NotFoundError
-from alarm_agents.types import Case, CaseStatus, Incident, Resolution
+from alarm_agents.types import Case, CaseStatus, Incident, Label, Resolution
 from alarm_agents.workspace import database as db
 from alarm_agents.workspace.packing import COLUMNS, pack, unpack
 
@@ -145,6 +145,15 @@ class CaseStore:
             query = query.where(before > _PLACE)
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
+
+    def labels_before(self, run: str, start: float, since: float, count: int) -> list[Label]:
+        """What the run's last `count` windows that start in [since, start) were held to be, the latest first."""
+        c = db.cases.c
+        query = select(c.label).where(
+            c.run == run, c.start < start, c.start >= since, c.status != CaseStatus.HELD.value
+        )
+        with self._engine.connect() as connection:
+            return [Label(label) for label in connection.scalars(query.order_by(c.start.desc()).limit(count))]
 
     def count_answered(self, namespace: str, scenario: str) -> int:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""

@@ -91,6 +91,27 @@ async def test_experts_that_look_again_join_the_models_and_do_not_overrule_them(
         assert case.score == pytest.approx(sum(filter(None, second_look)) / 3)
 
 
+async def test_a_draft_that_a_rule_speaks_against_is_rechecked_and_both_are_on_the_case(
+    source: Path, tmp_path: Path
+) -> None:
+    scripts = team(mind=[{"when": "Your answer is a draft", "reply": judged(0.9, why="it is"), "times": None}])
+    scripts["mind"] += always(judged(0.1, why="it is not"))
+    scenario = write_scenario(
+        tmp_path,
+        scripts,
+        agents={"perceivers": ["eye"], "reasoners": ["mind"], "reasoners_recheck": True},
+        rules=[{"text": "something moves", "predicate": "motion.moving >= 0.0"}],
+    )
+    cases, _, workspace = await watch(scenario, source, tmp_path / "ws")
+    for case in cases:
+        (found,) = workspace.cases.get(case.id).verdicts
+        assert found.draft is not None
+        assert (found.p_anomaly, found.draft.p_anomaly, found.draft.rationale) == (0.9, 0.1, "it is not")
+        assert any("say anomalous: something moves" in objection for objection in found.draft.objections)
+        assert "first normal (p 0.10), but the rules" in case.explanation
+        assert case.prompts["recheck"] == load_prompt("recheck").label
+
+
 NODE = """
 from pydantic import BaseModel
 from alarm_agents.agents import Agent, Prompt

@@ -10,12 +10,12 @@ from typing import Any
 import cv2
 import pytest
 
-from alarm_agents.agents.inducer import ProposedRule, _rule
+from alarm_agents.agents.inducer import _rule
 from alarm_agents.memory.recall import _recalled
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models.instructions import WITHHELD, reads_like_instruction
 from alarm_agents.scenario import load_scenario
-from alarm_agents.types import Case, CaseStatus, Label, Provenance, RuleStatus
+from alarm_agents.types import Case, CaseStatus, Label, Provenance, RuleKind, RuleStatus
 from support.clips import clip, write_folder
 from support.scenarios import always, judged, watch, write_scenario
 
@@ -146,9 +146,10 @@ async def test_orders_in_log_lines_are_for_a_person(tmp_path: Path) -> None:
     assert unnoticed(cases) == []
 
 
+@pytest.mark.parametrize("kind", [RuleKind.NORMAL, RuleKind.QUESTION])
 @pytest.mark.parametrize("text", INJECTIONS)
-def test_no_order_becomes_a_rule_or_comes_back_from_memory(text: str) -> None:
-    rule = _rule(ProposedRule(kind="normal", text=text), Provenance(origin="references", author="mind"), "")
+def test_no_order_becomes_a_rule_a_question_or_comes_back_from_memory(text: str, kind: RuleKind) -> None:
+    rule = _rule(kind, text, Provenance(origin="references", author="mind"))
     assert rule.status is RuleStatus.REJECTED
     assert _recalled(text) == WITHHELD
 

@@ -24,14 +24,16 @@ NO_ANSWERS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("how", NO_ANSWERS)
 async def test_one_reasoner_that_gives_no_answer_raises_uncertainty(how: str, source: Path, tmp_path: Path) -> None:
-    reference, _, _ = await watch(write_scenario(tmp_path / "all", team(), agents=TEAM), source, tmp_path / "a")
-    scenario = write_scenario(tmp_path / "one", team(mind=NO_ANSWERS[how]), agents=TEAM)
+    blocks: dict[str, Any] = {"agents": TEAM, "graph": {"max_reflections": 0}}
+    reference, _, _ = await watch(write_scenario(tmp_path / "all", team(), **blocks), source, tmp_path / "a")
+    scenario = write_scenario(tmp_path / "one", team(mind=NO_ANSWERS[how]), **blocks)
     cases, _, _ = await watch(scenario, source, tmp_path / "b")
     for before, after in zip(reference, cases, strict=True):
         (silent,) = [v for v in after.verdicts if v.member == "mind"]
         assert (silent.label, silent.p_anomaly) == (Label.UNKNOWN, None)
         assert after.uncertainty.score > before.uncertainty.score + 0.2
         assert after.score == pytest.approx(0.02)  # of the one that answered, not pulled to normal or anomalous
+        assert (before.status, after.status) == (CaseStatus.DONE, CaseStatus.PENDING)  # one of two is no ensemble
 
 
 @pytest.mark.parametrize("how", NO_ANSWERS)

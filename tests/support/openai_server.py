@@ -151,7 +151,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         known = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.server.owner.models]
         found = self.path == "/v1/models"
-        self._send(200 if found else 404, json.dumps({"object": "list", "data": known} if found else error_body("no such")))
+        self._send(
+            200 if found else 404, json.dumps({"object": "list", "data": known} if found else error_body("no such"))
+        )
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

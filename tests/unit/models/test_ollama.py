@@ -90,6 +90,8 @@ def test_the_block_has_to_name_a_model() -> None:
 
 def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "langchain_ollama" else find(name, *a))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "langchain_ollama" else find(name, *a)
+    )
     with pytest.raises(MissingExtraError, match=r"alarm-agents\[ollama\]"):
         built()

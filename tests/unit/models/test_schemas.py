@@ -70,7 +70,10 @@ def test_what_has_no_end_in_a_grammar_is_left_out_where_something_else_will_do()
     assert [choice["type"] for choice in part["value"]["anyOf"]] == ["boolean", "string"]
     assert [choice["type"] for choice in part["place"]["anyOf"]] == ["null"]
     assert part["share"]["enum"][-1] == 1.0
-    assert (schema["properties"]["free"]["properties"], schema["properties"]["free"]["additionalProperties"]) == ({}, False)
+    assert (schema["properties"]["free"]["properties"], schema["properties"]["free"]["additionalProperties"]) == (
+        {},
+        False,
+    )
 
 
 @pytest.mark.parametrize("schema", ANSWERS)

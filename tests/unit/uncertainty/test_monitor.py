@@ -74,6 +74,25 @@ def test_a_reflector_without_an_answer_leaves_the_case_to_a_person(parse: Parse)
     assert (found.score, found.decision) == (1.0, Decision.DEFER)
 
 
+@pytest.mark.parametrize("parse", NO_ANSWER)
+@pytest.mark.parametrize(
+    ("answered", "mute", "decision"),
+    [
+        (1, 1, Decision.DEFER),
+        (2, 2, Decision.DEFER),
+        (2, 1, Decision.ACCEPT),
+        (3, 2, Decision.ACCEPT),
+    ],
+)
+def test_however_sure_the_rest_is_more_than_half_must_have_answered(
+    parse: Parse, answered: int, mute: int, decision: Decision
+) -> None:
+    ensemble = [*[verdict(0.01)] * answered, *[silent("mute", parse)] * mute]
+    found = assess((), [ensemble], (), accept_below=BAR, may_reflect=False)
+    assert found.decision is decision
+    assert ("gave an answer that counts" in found.reason) == (decision is Decision.DEFER)
+
+
 def test_disagreeing_perceivers_and_memory_are_recorded_but_do_not_decide_yet() -> None:
     seen = [perception("a", "a man"), perception("b", "a dog")]
     against = [SimilarCase(case="c", label="anomalous", similarity=1.0)]
