@@ -51,6 +51,7 @@ MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
 MOVES = 0.3  # share of what is there; less that stands still is people who wait, edges and shadows
 LOOKED_AT = ("speed", "ratio")  # measures that a part of the picture can be asked for
+LEADS = 0.8  # share of its speed from one frame to the next, down to which the size told is that of what was fastest
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 
 
@@ -149,6 +150,7 @@ class Motion:
         """Forget the objects followed so far: a new stream starts."""
         self._followed: list[Peak] = []
         self._count = 0
+        self._lead = Seen()
 
     def fit(self, references: Sequence[Sequence[Picture]]) -> None:
         """Learn ground, heights and usual speeds (the medians) from normal runs of two or more consecutive frames.
@@ -172,14 +174,16 @@ class Motion:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
 
         With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
-        speed), and `tall` and `wide` (of the fastest thing, in times the usual height). One value a frame from
+        speed), and `tall` and `wide` (of the fastest thing, in times the usual height; 0 where the picture's edge cuts
+        it). What was far faster a moment before is still meant: a smoothed ratio speaks of it, too. One value a frame from
         `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
         takes the second's. A single frame alone measures nothing.
         """
         steps = list(steps_of(pictures, self._ground))
         seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), steps)
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
-        return self._measured(pictures, seen, overlap)
+        known = max(0, overlap - 1)
+        return self._measured(pictures, [*seen[:known], *map(self._led, seen[known:])], overlap)
 
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
@@ -268,6 +272,12 @@ class Motion:
         self._followed = found + [old for old in self._followed if 0 < peaks[0].time - old.time <= MEMORY]
         return tuple(found)
 
+    def _led(self, seen: Seen) -> Seen:
+        """The frame with the size of what leads: the fastest thing, or what has been far faster a moment before."""
+        fading = LEADS * self._lead.odd
+        self._lead = seen if seen.odd >= fading else replace(self._lead, odd=fading)
+        return replace(seen, tall=self._lead.tall, wide=self._lead.wide)
+
     def _measured(self, pictures: Sequence[Picture], seen: list[Seen], overlap: int) -> Measured:
         if len(pictures) < 2:  # a measure of nothing would pass for a calm one
             text = f"motion needs two frames and got {len(pictures)}: nothing was compared"
@@ -320,7 +330,7 @@ def _fact(subject: str, attribute: str, value: float, text: str, **more: Any) ->
 
 
 def _size(ground: Ground, step: Step, peaks: Sequence[Peak]) -> tuple[float, float]:
-    """Height and width, in usual heights, of the thing that the fastest window lies on; 0 where it is on none."""
+    """Height and width, in usual heights, of the thing that the fastest window lies on; 0 where that is not whole."""
     if not peaks:
         return 0.0, 0.0
     (h, w), (x0, y0, x1, y1) = step.after.shape, peaks[0].box
@@ -331,7 +341,8 @@ def _size(ground: Ground, step: Step, peaks: Sequence[Peak]) -> tuple[float, flo
         return float(max(0.0, across) * max(0.0, down))
 
     under = max(ground.things(step.picture), key=lambda thing: shared(thing.box), default=None)
-    return (under.tall, under.wide) if under is not None and shared(under.box) > 0 else (0.0, 0.0)
+    known = under is not None and under.whole and shared(under.box) > 0
+    return (under.tall, under.wide) if under is not None and known else (0.0, 0.0)
 
 
 def _usual(speeds: Floats, height: Floats) -> Floats:
