@@ -89,6 +89,10 @@ class Inducer(Agent):
             if self.model is None:
                 span.set_attribute("alarm.parse", Parse.EMBEDDED.value)
                 return Proposal(tuple(_measured_rules(references, provenance, source, share)), Parse.EMBEDDED)
+            if not any(p.parse.usable for reference in references for p in reference.perceptions):
+                # A model that reads what nobody has seen would write rules of its own.
+                span.set_attribute("alarm.parse", Parse.FAILED.value)
+                return Proposal((), Parse.FAILED, "no perceiver gave a usable answer about these references")
             seen = "\n".join(seen_text(reference.perceptions) for reference in references)
             answer = await self.ask(Proposed, normal=normal or "(not described)", asked=asked_text(asked), seen=seen)
             if answer.value is None:

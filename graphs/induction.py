@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Send
@@ -24,6 +25,7 @@ from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.sources.media import Media
+from alarm_agents.tools.deduction import SAID, Deduction
 from alarm_agents.types import Label, Parse, Rule, RuleKind, RuleStatus
 
 BATCH = 10
@@ -92,8 +94,11 @@ def batches(state: InductionState, runtime: Runtime[InductionContext]) -> list[S
     if runtime.context.inducer.model is not None:
         kept, _ = split(references)
         starts = range(0, len(kept), BATCH)
-        for number, start in enumerate(list(starts)[:MAX_BATCHES]):
-            sends.append(Send("propose", {"number": number, "references": kept[start : start + BATCH]}))
+        # Of more batches as many are taken evenly: the first ones would tell of the first minutes only.
+        chosen = sorted({round(i) for i in np.linspace(0, len(starts) - 1, min(len(starts), MAX_BATCHES))})
+        for number, place in enumerate(chosen):
+            batch = kept[starts[place] : starts[place] + BATCH]
+            sends.append(Send("propose", {"number": number, "references": batch}))
     return sends
 
 
@@ -134,7 +139,7 @@ async def test(state: InductionState, runtime: Runtime[InductionContext]) -> dic
     if runtime.context.origin == "warm-up":
         return {}
     references = tuple(state["perceived"].values())
-    fired = await _cited_on_held_out(state["rules"], references, runtime.context)
+    fired = await _fired_on_held_out(state["rules"], references, runtime.context)
     measured = [reference.measurements for reference in references]
     share = runtime.context.scenario.share_allowed or P_REFERENCE
     tested = []
@@ -204,14 +209,19 @@ def split(references: Sequence[Reference]) -> tuple[tuple[Reference, ...], tuple
     )
 
 
-async def _cited_on_held_out(
+async def _fired_on_held_out(
     rules: Sequence[Rule], references: Sequence[Reference], context: InductionContext
 ) -> dict[str, tuple[int, int]]:
-    """How often the reasoner cites each rule in words for an anomaly on held-out references: (of, cited)."""
+    """On how many held-out references each rule in words fires: (of, fired). Too few to hold any out are all used.
+
+    A rule fires where the reasoner cites it for an anomaly; without a model where a clause of a caption says it.
+    """
     worded = [rule for rule in rules if rule.predicate is None and rule.kind is not RuleKind.QUESTION]
-    _, held_out = split(references)
-    if not worded or context.reasoner.model is None:
+    held_out = split(references)[1] or references
+    if not worded:
         return {}
+    if context.reasoner.model is None:
+        return await asyncio.to_thread(_said_on, worded, held_out, context.embedder)
     cited = {rule.id: 0 for rule in worded}
     questions = [
         Question(ref.window, context.scenario.normal, ref.measurements, ref.perceptions, worded, ()) for ref in held_out
@@ -222,6 +232,17 @@ async def _cited_on_held_out(
         for ref in verdict.rules if verdict.label is Label.ANOMALOUS else ():
             cited[ref.id] += 1
     return {key: (len(verdicts), count) for key, count in cited.items()}
+
+
+def _said_on(rules: Sequence[Rule], references: Sequence[Reference], embedder: Embedder) -> dict[str, tuple[int, int]]:
+    """How many captions of the references say what each rule of anomaly says, clause by clause: (of, said)."""
+    captions = [p.caption for ref in references for p in ref.perceptions if p.parse.usable and p.caption]
+    found = {}
+    for rule in rules if captions else ():
+        heard = Deduction(embedder, [rule], ()).judge(captions)
+        said = sum(each.worst is not None and each.worst.activity >= SAID for each in heard)
+        found[rule.id] = (len(captions), said)
+    return found
 
 
 def build_induction() -> StateGraph[InductionState, InductionContext, InductionState, InductionState]:

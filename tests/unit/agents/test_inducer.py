@@ -87,9 +87,27 @@ async def test_a_models_rules_carry_who_proposed_them_from_what() -> None:
 @pytest.mark.parametrize("reply", ["I'm sorry, I can't help with that.", "no idea", {"rules": [{"kind": "odd"}]}])
 async def test_an_inducer_without_an_answer_proposes_nothing(reply: object) -> None:
     agent, _ = inducer(reply)
-    found = await agent.propose([Reference(window(), ())], "", origin="references")
+    found = await agent.propose([Reference(window(), (), (perception("eye", "a man"),))], "", origin="references")
     assert found.rules == ()
     assert not found.parse.usable
+
+
+async def test_an_inducer_is_not_asked_about_what_nobody_has_seen() -> None:
+    agent, chat = inducer({"rules": [{"kind": "normal", "text": BIKE}]})
+    blind = Reference(window(), (), (perception("eye", parse=Parse.REFUSED),))
+    found = await agent.propose([blind], "", origin="references")
+    assert (found.rules, found.parse, chat.calls) == ((), Parse.FAILED, ())
+
+
+async def test_questions_are_proposed_beside_rules_and_voted_on_like_them(embedder: Embedder) -> None:
+    agent, chat = inducer({"rules": [], "questions": ["Does anybody ride?"]})
+    seen = [Reference(window(), (), (perception("eye", "a man"),))]
+    told = rule("Is it raining?", RuleKind.QUESTION)
+    proposals = [await agent.propose(seen, "", origin="references", asked=[told]) for _ in range(2)]
+    (kept,) = aggregate(proposals, embedder)
+    assert (kept.kind, kept.text, kept.severity, kept.predicate) == (RuleKind.QUESTION, "Does anybody ride?", 0, None)
+    assert (kept.provenance.votes, kept.provenance.author) == (2, "mind")
+    assert "Is it raining? (not known yet)" in chat.calls[0].text
 
 
 async def test_without_a_model_the_numbers_speak() -> None:
