@@ -23,6 +23,7 @@ from alarm_agents.evaluation.report import flat
 from alarm_agents.observability.tree import clean
 from alarm_agents.report.chapter import FACTS, LISTED, RULES, Chapter, gather, settings
 from alarm_agents.report.plot import THRESHOLD, Limits, Span, draw
+from alarm_agents.types import SEVERITIES
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.files import write_whole
 
@@ -57,6 +58,7 @@ def write_report(
             pictures=pictures,
             drawings={chapter.run.id: _drawing(chapter) for chapter in chapters},
             settings=settings,
+            severities=SEVERITIES,
             result=result,
             metrics=flat(result["metrics"]) if result else {},
             made=time.strftime("%Y-%m-%d %H:%M"),
