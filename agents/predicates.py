@@ -100,7 +100,7 @@ def judge(
         p_value=p_value,
         budget_verified=verified,
         frames=_by_frame(deciding),
-        severity=max((_severity(reading.rule, measurements) for reading in fired), default=0),
+        severity=max((severity_of(reading.rule, measurements) for reading in fired), default=0),
         rationale="; ".join(
             [
                 *(fact.text for fact in _beyond(fired, measurements, facts) if fact.rules),
@@ -217,7 +217,7 @@ def _beyond(fired: Sequence[Reading], measurements: Sequence[Measurement], facts
     return [fact for fact in dict.fromkeys(said) if fact.measure in measures]
 
 
-def _severity(rule: Rule, measurements: Sequence[Measurement]) -> int:
+def severity_of(rule: Rule, measurements: Sequence[Measurement]) -> int:
     """The rule's severity, one more for each doubling of its limit, at most 4."""
     if rule.threshold is None or rule.threshold.limit <= 0:
         return rule.severity

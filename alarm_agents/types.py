@@ -15,6 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Box = tuple[Probability, Probability, Probability, Probability]
 Severity = Annotated[int, Field(ge=0, le=4)]
+SEVERITIES = (
+    "harmless: nobody has to do anything",
+    "odd: worth a look when there is time",
+    "unusual: somebody should look today",
+    "serious: somebody may be hurt or something damaged, look now",
+    "danger to life: act at once",
+)
+"""The criterion of each severity, in words."""
 
 
 class Record(BaseModel):

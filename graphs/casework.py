@@ -25,7 +25,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
     p = signals.mean_p(verdicts)
     resolution = state.get("resolution")
     label = answered_label(resolution)
-    label = _label(p) if label is Label.UNKNOWN else label
+    label = label_of(p) if label is Label.UNKNOWN else label
     perceptions = tuple(state.get("perceptions", {}).values())
     everyone = tuple(state.get("verdicts", {}).values())
     rules = dict.fromkeys(ref for verdict in verdicts for ref in verdict.rules)
@@ -65,7 +65,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
 
 def by_agents(case: Case) -> Label:
     """The label that the agents gave the case, whatever a person has answered since."""
-    return _label(case.score)
+    return label_of(case.score)
 
 
 def answered(case: Case, resolution: Resolution) -> Case:
@@ -143,7 +143,8 @@ def without(incident: Incident, case: Case, rest: Sequence[Case]) -> Incident:
     )
 
 
-def _label(p: float | None) -> Label:
+def label_of(p: float | None) -> Label:
+    """What a final p comes to; without one, unknown."""
     if p is None:
         return Label.UNKNOWN
     return Label.ANOMALOUS if p >= 0.5 else Label.NORMAL

@@ -2,6 +2,7 @@
 
 from alarm_agents.cli import (
     demo,
+    explain,
     graph,
     info,
     models,
@@ -22,4 +23,17 @@ for part, name in ((review, "review"), (rules, "rules"), (graph, "graph"), (trac
     app.add_typer(part.commands, name=name)
 app.add_typer(info.tools, name="tools")
 
-__all__ = ["app", "demo", "info", "main", "proposed", "report", "serving", "suites", "teaching", "training", "watch"]
+__all__ = [
+    "app",
+    "demo",
+    "explain",
+    "info",
+    "main",
+    "proposed",
+    "report",
+    "serving",
+    "suites",
+    "teaching",
+    "training",
+    "watch",
+]

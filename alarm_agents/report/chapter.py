@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,9 @@ from alarm_agents.errors import NotFoundError
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.clock import Clock
 from alarm_agents.monitor.evidence import CLIP, key_frame_of
+from alarm_agents.monitor.explaining import by_rules
 from alarm_agents.monitor.moments import extent, telling
+from alarm_agents.monitor.rulebook import Rulebook
 from alarm_agents.report.plot import Curve, Span
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Case, CaseStatus, Decision, Fact, Incident, Label, Rule, RuleRef
@@ -35,6 +38,8 @@ class Story:
 
     incident: Incident
     peak: Case | None = None
+    would_be_normal: str = ""
+    """What would have made the peak normal; empty where models judged it, which a report does not ask again."""
     decisions: Counter[str] = field(default_factory=Counter)
     answers: Counter[str] = field(default_factory=Counter)
     rules: Counter[RuleRef] = field(default_factory=Counter)
@@ -156,6 +161,11 @@ def gather(workspace: Workspace, run: Pass, labelled: Sequence[Span]) -> Chapter
     for case in workspace.cases.of_run(run.id):
         chapter.add(case)
     memory = RuleMemory(workspace.engine, run.scenario.name, run.namespace)
+    book = Rulebook(workspace, memory)
+    for story in chapter.stories.values():
+        if story.peak is not None and not story.peak.models and not story.peak.blind:
+            rules = book.of(story.peak, run.id, story.peak.revision)
+            story.would_be_normal = asyncio.run(by_rules(story.peak, rules)).text if rules else ""
     cited = dict.fromkeys(ref for story in chapter.stories.values() for ref, _ in story.rules.most_common(RULES))
     chapter.rules = {ref: _stored(memory, ref) for ref in cited}
     return chapter

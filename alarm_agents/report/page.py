@@ -24,6 +24,7 @@ from alarm_agents.observability.tree import clean
 from alarm_agents.report.chapter import FACTS, LISTED, RULES, Chapter, gather, settings
 from alarm_agents.report.figures import draw_curves
 from alarm_agents.report.plot import THRESHOLD, Limits, Span, draw
+from alarm_agents.types import SEVERITIES
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.files import write_whole
 
@@ -58,6 +59,7 @@ def write_report(
             pictures=pictures,
             drawings={chapter.run.id: _drawing(chapter) for chapter in chapters},
             settings=settings,
+            severities=SEVERITIES,
             result=result,
             columns=DID,
             curves=draw_curves(result["curves"]) if result else Markup(""),

@@ -1,0 +1,71 @@
+"""`alarm explain`: from an incident to facts, rules, references and what would have been normal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alarm_agents.cli.explain import render
+from alarm_agents.monitor.explaining import Explanation
+from alarm_agents.types import SEVERITIES
+from rich.console import Console
+from support.alarm import Alarm
+from support.clips import clip, write_folder
+
+
+@pytest.fixture
+def watched(alarm: Alarm, tmp_path: Path) -> tuple[Alarm, dict[str, object]]:
+    """A taught scenario, and the incident that something fast made."""
+    (alarm.folder / "close.yaml").write_text("name: close\nsource: {frames: 8}\n")
+    alarm("induce", write_folder(tmp_path / "normal", clip(64, seed=4)), "-s", "close.yaml")
+    odd = write_folder(tmp_path / "odd", clip(64, fast=range(20, 44), seed=5))
+    return alarm, alarm("watch", odd, "-s", "close.yaml", "--json").of("incident")[-1]
+
+
+def test_every_hop_of_an_incident_can_be_followed(watched: tuple[Alarm, dict[str, object]], tmp_path: Path) -> None:
+    alarm, incident = watched
+    found = Explanation.model_validate(alarm("explain", incident["id"], "--json").document)
+    assert found.case.incident == incident["id"]
+    assert found.facts[0].measure == "motion.ratio"
+    assert found.criterion == SEVERITIES[found.severity]
+    assert found.severity_from
+    (reason,) = found.reasons
+    assert reason.rule is not None and reason.rule.ref == reason.ref
+    assert [Path(hop.path) for hop in reason.references] == [tmp_path / "normal"] * len(reason.references)
+    assert [hop.start for hop in reason.references] == [pytest.approx(0.8 * i) for i in range(8)]
+    for command in (reason.command, *(each for what, each in found.commands.items() if what != "your answer")):
+        alarm(*command.removeprefix("alarm ").split())
+    listed = alarm("rules", "references", reason.ref.id, "-s", "close", "--json").document
+    assert [hop["reference"] for hop in listed] == [hop.reference for hop in reason.references]
+    (change,) = found.would_be_normal.changes
+    assert change.what == "motion.ratio"
+    assert change.at_most is not None and change.was is not None and change.at_most < change.was
+    assert change.at_most <= reason.rule.threshold.limit  # type: ignore[union-attr]
+
+
+def test_people_read_the_same_and_a_report_has_it(watched: tuple[Alarm, dict[str, object]]) -> None:
+    alarm, incident = watched
+    text = alarm("explain", incident["id"]).out
+    for title in ("what", "why", "how severe", "what would have made it normal", "look further"):
+        assert f"\n{title}\n" in text
+    alarm("report", "--out", "page.html")
+    page = (alarm.folder / "page.html").read_text()
+    assert "Asked again, it would have been normal: motion.ratio at most" in page
+
+
+def test_what_is_not_there_is_said(alarm: Alarm) -> None:
+    done = alarm("explain", "nothing", code=None)
+    assert done.code != 0
+    assert "there is no such case" in done.err
+
+
+def test_untrusted_text_is_shown_as_text(watched: tuple[Alarm, dict[str, object]]) -> None:
+    alarm, incident = watched
+    found = Explanation.model_validate(alarm("explain", incident["id"], "--json").document)
+    case = found.case.model_copy(update={"title": "[bold]x[/] \x1b[2J"})
+    console = Console(record=True, width=200)
+    console.print(render(found.model_copy(update={"case": case})))
+    text = console.export_text()
+    assert "[bold]x[/]" in text
+    assert "\x1b[2J" not in text
