@@ -38,11 +38,13 @@ class CompatibleChat(ChatOpenAI):
     ) -> dict[str, Any]:
         # A top-level response_format makes the client parse, and raise away the text of, what we parse ourselves.
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
-        if "response_format" in payload:
-            constrained = {"response_format": payload.pop("response_format")}
-            payload["extra_body"] = {**(payload.get("extra_body") or {}), **constrained}
+        as_it_is = {"response_format": payload.pop("response_format")} if "response_format" in payload else {}
         if self.seed is not None:
-            payload["seed"] = self._seeds.of(json.dumps(payload, sort_keys=True, default=str).encode())
+            question = json.dumps([payload, as_it_is], sort_keys=True, default=str)
+            payload["seed"] = self._seeds.of(question.encode())
+        # The SDK walks through messages by their type hints, which takes longer than sending them; extra_body it sends.
+        as_it_is["messages"], payload["messages"] = payload["messages"], []
+        payload["extra_body"] = {**(payload.get("extra_body") or {}), **as_it_is}
         return payload
 
     async def _agenerate(

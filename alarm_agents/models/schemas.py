@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,7 +19,8 @@ _DEEPEST = 12
 _ENDLESS = 1_000_000
 
 
-def response_format(schema: type[BaseModel], room: int | None = None) -> dict[str, Any]:
+@lru_cache(maxsize=256)  # made anew, it takes longer than all else that a call costs us
+def response_format(schema: type[BaseModel], room: int | None = None) -> Mapping[str, Any]:
     """The request's `response_format` that asks the server to constrain the answer to the schema.
 
     With `room`, strings and lists are held so short that the longest answer takes no more characters than that, as
