@@ -15,7 +15,7 @@ from alarm_agents.graphs.load import load_monitor
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import Model, build_models
 from alarm_agents.models.probe import Probe, probe
-from alarm_agents.monitor.sizing import Load, Need, advice, measure, needs
+from alarm_agents.monitor.sizing import Load, Need, advice, measure, needs, second_looks
 from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.workspace import Workspace
 
@@ -116,8 +116,8 @@ def size(
 ) -> None:
     """Say what the windows of one source ask of the models, a minute, and whether they carry it.
 
-    Speed and prompt sizes are those of the latest `--measure` with the same models. Second looks come on top: one call
-    of the reflector for each window that is uncertain.
+    Speed and prompt sizes are those of the latest `--measure` with the same models. Second looks come on top: the row
+    with "at most" says what they would ask if every window were uncertain, and each took all the turns it may.
     """
     found, _ = load_monitor(scenario)
     workspace = open_workspace()
@@ -126,12 +126,13 @@ def size(
     loads = [load for name in found.models for load in _stored(workspace, found, name)]
     asked = needs(found, loads)
     said = advice(found, asked)
+    again = second_looks(found, loads)
     if json_:
-        rows = [need.model_dump(mode="json") for need in asked]
+        rows = [need.model_dump(mode="json") for need in (*asked, *again)]
         stored = [load.model_dump(mode="json") for load in loads]
         emit({"scenario": found.name, "needs": rows, "measured": stored, "advice": said})
         return
-    _show_needs(asked, loads)
+    _show_needs([*asked, *again], loads)
     for line in said:
         console.print(plain(line), style="yellow", soft_wrap=True)
     if asked and not said:
@@ -165,7 +166,8 @@ def _show_needs(asked: list[Need], loads: list[Load]) -> None:
     for need in asked:
         carries = _number(carried.get((need.role, need.model)))
         share = "?" if need.share is None else f"{need.share:.0%}"
-        numbers = [_number(need.calls_a_minute), _number(need.tokens_a_minute), carries, share]
+        calls = f"{'at most ' * need.at_most}{_number(need.calls_a_minute)}"
+        numbers = [calls, _number(need.tokens_a_minute), carries, share]
         table.add_row(plain(need.model), need.role, *numbers)
     console.print(table)
 

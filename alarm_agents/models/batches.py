@@ -56,6 +56,11 @@ class Batches(Generic[M, Q, A]):
         # The interpreter waits for this thread at its end; by then callers have cancelled what they gave up.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alarm-model")
 
+    @property
+    def model(self) -> M | None:
+        """What was loaded; None before the first question."""
+        return self._model
+
     def submit(self, question: Q, most: int) -> Future[A]:
         """The future of the answer, in a batch of at most `most`.
 

@@ -50,6 +50,11 @@ class LlamaCppChat(BaseChatModel):
         self._seeds = Seeds(self.settings.seed)
 
     @property
+    def context(self) -> int:
+        """Tokens that one question and its answer may take together."""
+        return self.weights.options.n_ctx
+
+    @property
     def _llm_type(self) -> str:
         return "llamacpp"
 

@@ -15,6 +15,8 @@ from alarm_agents.scenario import ModelSettings
 
 CLASS = "langchain_ollama:ChatOllama"
 """As a model block names it, with backend `langchain`."""
+ADDRESS = "http://localhost:11434"
+"""Where it listens unless told otherwise."""
 _TOP_LOGPROBS = 5
 
 

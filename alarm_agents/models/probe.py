@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import httpx
@@ -10,6 +11,7 @@ import numpy as np
 from langchain_core.messages import BaseMessage, HumanMessage
 from pydantic import BaseModel, Field
 
+from alarm_agents.models import ollama
 from alarm_agents.models.client import Answer, Model
 from alarm_agents.models.content import picture_block
 from alarm_agents.scenario import ModelSettings
@@ -78,7 +80,7 @@ async def probe(model: Model) -> Probe:
         logprobs=words.odds is not None if settings.logprobs and words.value is not None else None,
         latency_s=seconds,
         tokens_a_second=words.output_tokens / seconds if words.output_tokens else None,
-        context=await _context(settings),
+        context=await _context(model),
     )
     return found.model_copy(update={"cannot": tuple(_cannot(found, settings, seen))})
 
@@ -120,27 +122,43 @@ async def _picture(model: Model) -> Answer[Colour]:
     return await model.ask(question, Colour)
 
 
-async def _context(settings: ModelSettings) -> int | None:
-    """What the server says of the context: vLLM in its list of models, llama.cpp there or under /props."""
+async def _context(model: Model) -> int | None:
+    """What is known of the context: in this process what weights were loaded with, else what the server says."""
+    settings = model.settings
+    if settings.model == ollama.CLASS:
+        wanted = settings.extra.get("num_ctx")
+        base = settings.base_url or settings.extra.get("base_url") or ollama.ADDRESS
+        running = {} if wanted else await _told(f"{base}/api/ps")
+        return wanted if isinstance(wanted, int) else _size(running, settings.extra["model"])
     if settings.backend != "openai" or settings.base_url is None:
-        return None
+        known = getattr(model.chat, "context", None)
+        return known if isinstance(known, int) else None
     base = settings.base_url.rstrip("/")
-    try:
-        async with httpx.AsyncClient(timeout=5) as client:
-            listed = (await client.get(f"{base}/models")).json()
-            props = await client.get(f"{base.removesuffix('/v1')}/props")
-            given = props.json() if props.is_success else {}
-    except (httpx.HTTPError, ValueError):
-        return None
-    entries = listed.get("data", []) if isinstance(listed, dict) else []
-    own = next((e for e in entries if isinstance(e, dict) and e.get("id") == settings.model), None)
-    for holder in (
-        given.get("default_generation_settings") if isinstance(given, dict) else None,
-        own,
-        (own or {}).get("meta"),
-    ):
-        for key in ("n_ctx", "max_model_len", "n_ctx_train"):
-            size = holder.get(key) if isinstance(holder, dict) else None
-            if isinstance(size, int):
-                return size
+    props = await _told(f"{base.removesuffix('/v1')}/props")  # llama.cpp: what one slot holds
+    slot = props.get("default_generation_settings")
+    if isinstance(slot, dict) and isinstance(slot.get("n_ctx"), int):
+        return int(slot["n_ctx"])
+    return _size(await _told(f"{base}/models"), settings.model)
+
+
+def _size(listed: Mapping[str, Any], name: str) -> int | None:
+    """The context in a list of models: vLLM's, llama.cpp's (in `meta`), or what Ollama has in memory."""
+    entries = listed.get("data") or listed.get("models") or []
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and name in (entry.get("id"), entry.get("name"), entry.get("model")):
+            meta = entry.get("meta")
+            told = {**(meta if isinstance(meta, dict) else {}), **entry}
+            sizes = [told.get(key) for key in ("n_ctx", "max_model_len", "context_length", "n_ctx_train")]
+            return next((size for size in sizes if isinstance(size, int)), None)
     return None
+
+
+async def _told(address: str) -> Mapping[str, Any]:
+    """The JSON object at an address; empty where there is none."""
+    try:
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            answer = await client.get(address)
+            given = answer.json() if answer.is_success else {}
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return given if isinstance(given, dict) else {}

@@ -62,6 +62,12 @@ class TransformersChat(BaseChatModel):
         self._seeds = Seeds(self.settings.seed)
 
     @property
+    def context(self) -> int | None:
+        """Tokens that the model was made for; None before it was first asked, and where its configuration is silent."""
+        weights = _batches(self.source, self.options.model_dump_json()).model
+        return None if weights is None else weights.context
+
+    @property
     def _llm_type(self) -> str:
         return "transformers"
 

@@ -52,7 +52,7 @@ from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.runs import NO_REFERENCES, References, Run
 
 AT_ONCE = 8
-"""Graph runs at once."""
+"""Graph runs at once, at least."""
 
 
 class Monitor:
@@ -80,6 +80,8 @@ class Monitor:
         self._holding = Holding(workspace, scenario, namespace)
         self.finished_before = False
         """Whether the source that was watched last had been watched to its end before."""
+        # Two windows for each request that a model answers at once: one asks while the other is read and judged.
+        self._at_once = max([AT_ONCE, *(2 * model.settings.max_concurrency for model in self.models.values())])
         self._live: LiveSource | None = None
         self.run = ""
         """Id of the run over the source that was watched last."""
@@ -131,11 +133,11 @@ class Monitor:
         labelled = Labelled(self.workspace, self.scenario, self.namespace, references.key)
         promises = await asyncio.to_thread(Promises, labelled, source.slug)
         context = self._context(run, media, references, promises)
-        budget = Budget(self.scenario.share_allowed, delay=AT_ONCE - 1)
+        budget = Budget(self.scenario.share_allowed, delay=self._at_once - 1)
         evidence = Evidence(self.workspace.folder, media) if self._ask_people else None
         incidents = Incidents(self.scenario, self.workspace, run.id, evidence)
         late = Incidents(self.scenario, self.workspace, run.id, evidence)
-        backlog = Backlog(self._holding, late, context, partial(self._case, context), at_once=AT_ONCE)
+        backlog = Backlog(self._holding, late, context, partial(self._case, context), at_once=self._at_once)
         await self._holding.leave_behind(run.id, kept_as, live=source.live)
         error: SourceError | None = None
         try:
@@ -263,7 +265,7 @@ class Monitor:
         budget: Budget,
         progress: Callable[[Window], None],
     ) -> AsyncGenerator[tuple[Case, bool], None]:
-        """The cases of the source, in order, and whether each was known; up to `AT_ONCE` graphs run at once."""
+        """The cases of the source, in order, and whether each was known; as many graphs at once as keep models busy."""
         rules = active_rules(self.memory.rules, media.identity)
         stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing, rules))
         running: deque[asyncio.Task[tuple[Case, bool]]] = deque()
@@ -279,7 +281,7 @@ class Monitor:
                 while True:
                     coming = asyncio.create_task(_next(measured))
                     # A case is told when it is done, however long a live source takes for the next window.
-                    while running and (len(running) >= AT_ONCE or not coming.done()):
+                    while running and (len(running) >= self._at_once or not coming.done()):
                         either = [running[0]] if coming.done() else [running[0], coming]
                         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
                         if running[0].done():

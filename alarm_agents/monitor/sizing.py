@@ -52,10 +52,12 @@ class Need(Record):
     tokens_a_minute: float | None = None
     share: float | None = None
     """Of what the model carries in that role; None where that was not measured."""
+    at_most: bool = False
+    """Whether it is what comes on top where every window is looked at again, for as many turns as are allowed."""
 
 
 def needs(scenario: Scenario, loads: Sequence[Load]) -> list[Need]:
-    """The calls a minute of each model in each role, for one source and without second looks, sized by the loads."""
+    """The calls a minute of each model in each role, for one source, sized by the loads; `second_looks` come on top."""
     windows, agents = 60.0 * scenario.source.fps / scenario.source.step, scenario.agents
     members = [("perceiver", name, 1) for name in agents.perceivers if scenario.source.kind != "captions"]
     closer = 1 + FOCUSED if agents.reasoners_focus else 0
@@ -77,6 +79,34 @@ def needs(scenario: Scenario, loads: Sequence[Load]) -> list[Need]:
             )
         )
     return found
+
+
+def second_looks(scenario: Scenario, loads: Sequence[Load]) -> list[Need]:
+    """What second looks may come to: nothing where the reflector has no model, else its turns at every window.
+
+    A turn is taken for as long as a first judgement of the same model, or else as its longest call that was measured.
+    """
+    name, graph = scenario.agents.reflector, scenario.graph
+    turns = graph.max_reflections * graph.reflection.rounds
+    if name == EMBEDDED or not turns:
+        return []
+    own = [load for load in loads if load.model == name]
+    load = next((load for load in own if load.role == "reasoner"), None) or min(
+        own, key=lambda load: load.calls_a_minute, default=None
+    )
+    calls = turns * 60.0 * scenario.source.fps / scenario.source.step
+    counted = load is not None and load.input_tokens is not None
+    tokens = (load.input_tokens or 0) + (load.output_tokens or 0) if load is not None and counted else None
+    return [
+        Need(
+            role="reflector",
+            model=name,
+            calls_a_minute=calls,
+            tokens_a_minute=None if tokens is None else min(tokens, graph.reflection.tokens / turns) * calls,
+            share=None if load is None else calls / load.calls_a_minute,
+            at_most=True,
+        )
+    ]
 
 
 def advice(scenario: Scenario, found: Sequence[Need]) -> list[str]:

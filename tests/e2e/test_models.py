@@ -127,6 +127,18 @@ def test_size_says_what_is_asked_and_what_to_lower(alarm: Alarm, server: Server,
     assert "samples" in alarm("models", "size", "--scenario", faster).out
 
 
+def test_size_counts_second_looks(alarm: Alarm, server: Server, base_url: str) -> None:
+    path = scenario(alarm, base_url)
+    blocks = yaml.safe_load(path.read_text(encoding="utf-8"))
+    blocks["agents"]["reflector"], blocks["graph"] = "mind", {"max_reflections": 2, "reflection": {"rounds": 3}}
+    path.write_text(yaml.safe_dump(blocks), encoding="utf-8")
+    *_, again = alarm("models", "size", "--scenario", path, "--measure", "--json").document["needs"]
+    assert (again["role"], again["model"], again["at_most"]) == ("reflector", "mind", True)
+    assert again["calls_a_minute"] == 6 * 75.0
+    assert again["tokens_a_minute"] > 0
+    assert "at most 450" in alarm("models", "size", "--scenario", path).out
+
+
 def test_size_of_a_scenario_without_models(alarm: Alarm) -> None:
     assert "nothing is asked of any" in alarm("models", "size").out
     assert "names no model" in alarm("models", "probe").out
