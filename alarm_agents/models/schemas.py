@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -99,15 +99,21 @@ def _longest(part: Any, parts: Mapping[str, Any], depth: int = 0) -> int:
         return max(len(json.dumps(value)) for value in part.get("enum", [part.get("const")]))
     if "anyOf" in part:
         return max(map(of, part["anyOf"]))
+    return 2 + _longest_inside(part, of)
+
+
+def _longest_inside(part: Mapping[str, Any], of: Callable[[Any], int]) -> int:
+    """The characters inside the quotes or brackets of a value of this type."""
+    length = _ENDLESS
     match part.get("type"):
         case "string":
-            return 2 + int(part.get("maxLength", _ENDLESS))
+            length = int(part.get("maxLength", _ENDLESS))
         case "array" if "prefixItems" in part:
-            return 2 + sum(2 + of(inner) for inner in part["prefixItems"])
+            length = sum(2 + of(inner) for inner in part["prefixItems"])
         case "array":
-            return 2 + int(part["maxItems"]) * (2 + of(part.get("items")))
+            length = int(part.get("maxItems", _ENDLESS)) * (2 + of(part.get("items")))
         case "object":
-            return 2 + sum(6 + len(key) + of(value) for key, value in part.get("properties", {}).items())
+            length = sum(6 + len(key) + of(value) for key, value in part.get("properties", {}).items())
         case "integer" | "number" | "boolean" | "null":
-            return _NUMBER
-    return _ENDLESS
+            length = _NUMBER
+    return length

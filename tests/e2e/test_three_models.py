@@ -61,7 +61,10 @@ def scenario(folder: Path) -> Path:
 def told(case: Case) -> str:
     """The case in a few lines."""
     seen = [f"{p.member} saw ({p.parse.value}): {p.caption!r}, {len(p.facts)} facts" for p in case.perceptions]
-    judged = [f"{v.member} judged ({v.parse.value}): {v.label.value}, p {v.p_anomaly} {v.p_from} {v.rationale!r}" for v in case.verdicts]
+    judged = [
+        f"{v.member} judged ({v.parse.value}): {v.label.value}, p {v.p_anomaly} {v.p_from} {v.rationale!r}"
+        for v in case.verdicts
+    ]
     return "\n".join([*seen, *judged])
 
 
@@ -71,7 +74,7 @@ async def test_each_of_three_models_gives_a_usable_verdict_on_real_footage(tmp_p
     for frame in sorted((data / "ped2" / "test" / "01").glob("*.jpg"))[60:68]:
         os.symlink(frame, source / frame.name)
     (case,), _, workspace = await watch(scenario(tmp_path / "three"), source, tmp_path / "workspace")
-    print(f"\n{told(case)}")
+    print(f"\n{told(case)}")  # noqa: T201 (what the command in the docstring is for)
     with sqlite3.connect(workspace.traces) as connection:
         query = "SELECT attributes FROM spans WHERE trace_id = ? AND kind = 'model'"
         asked = {json.loads(row[0])["alarm.model_name"] for row in connection.execute(query, (case.trace_id,))}

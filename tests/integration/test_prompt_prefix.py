@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,7 +68,7 @@ def test_what_windows_have_in_common_comes_first(role: str, requests: list[Reque
         assert all(said in system for system, _ in found)
     assert len({question for _, question in found}) == 4
     # All instructions, but for the rules, of which the nearest are told, are the same.
-    alike = os.path.commonprefix([system for system, _ in found])
+    alike = os.path.commonprefix([system for system, _ in found])  # noqa: RUF071 (no paths: characters are meant)
     assert alike == found[0][0] if role == "Seen" else "The rules, each with its id:" in alike
 
 
