@@ -47,6 +47,12 @@ def _either(schema: dict[str, Any]) -> None:
     del schema["type"]
 
 
+def _end(schema: dict[str, Any]) -> None:
+    """The same without looking further."""
+    _either(schema)
+    del schema["anyOf"][0]
+
+
 class Reconsidered(BaseModel):
     """A reflector's answer: the tools that it wants first, or the verdict as it stands now.
 
@@ -69,6 +75,12 @@ class Reconsidered(BaseModel):
         if self.label in ("normal", "anomalous") and self.p_anomaly is None:
             raise ValueError("p_anomaly is needed with this label")
         return self
+
+
+class LastWord(Reconsidered):
+    """The answer to the last turn: a grammar leaves nothing but to end; without one a model may look on still."""
+
+    model_config = ConfigDict(json_schema_extra=_end)
 
 
 @dataclass(frozen=True)
@@ -176,7 +188,8 @@ class Reflector(Agent):
         """The answer that ends the conversation; None where the allowance ended it, which says so."""
         assert self.model is not None
         while True:
-            answer = await self.model.ask(talk, Reconsidered, offered(toolbox))
+            schema = LastWord if allowance.last else Reconsidered
+            answer = await self.model.ask(talk, schema, () if allowance.last else offered(toolbox))
             allowance.took(answer)
             if answer.value is None or answer.value.label != "look":
                 return answer

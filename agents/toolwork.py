@@ -47,6 +47,11 @@ class Allowance:
         """How many calls may still be made."""
         return self.limits.calls - self.calls
 
+    @property
+    def last(self) -> bool:
+        """Whether the next turn is the last one, in which the model must end."""
+        return self.limits.rounds - self.turns < 2 or self.calls_left < 1
+
     def took(self, answer: Answer[Any]) -> None:
         """Count one turn, and find out whether it was the last."""
         self.turns += 1
@@ -60,9 +65,9 @@ class Allowance:
 
     def said(self) -> str:
         """What is left, as the model is told."""
-        turns = self.limits.rounds - self.turns
-        if turns < 2 or self.calls_left < 1:
+        if self.last:
             return "This is your last turn: end now, without calls."
+        turns = self.limits.rounds - self.turns
         return f"You have {turns} turns left, the last one to end in, and {self.calls_left} calls."
 
 

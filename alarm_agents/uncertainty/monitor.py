@@ -27,7 +27,7 @@ def assess(
     `rounds` holds the reasoners' verdicts first and then those of each reflection. The score is the weighted
     mean of the signals that exist, in [0, 1], and with n of M perceivers dead 1 - (1 - n/M)(1 - that mean); 1.0 when
     nobody gave a usable answer, whatever the signals say. Nothing is accepted unless more than half of the reasoners
-    gave an answer that counts: how far an ensemble agrees cannot be told from the rest of it, however sure that is.
+    gave a usable answer: how far an ensemble agrees cannot be told from the rest of it, however sure that is.
     """
     latest = rounds[-1] if rounds else ()
     p = signals.mean_p(latest)
@@ -46,8 +46,8 @@ def assess(
         score = 1.0 - (1.0 - score) * (1.0 - sum(dead) / len(dead))
     if p is None:
         score = 1.0
-    counted = sum(not verdict.unknown_rules for verdict in signals.usable(latest))
-    no_quorum = "" if 2 * counted > len(latest) else f"{counted} of {len(latest)} members gave an answer that counts"
+    told = len(signals.usable(latest))
+    no_quorum = "" if 2 * told > len(latest) else f"{told} of {len(latest)} members gave a usable answer"
     heard = any(map(signals.usable, rounds))
     decision, reason = _decide(p, score, accept_below, may_reflect, heard=heard, no_quorum=no_quorum)
     share = {name: weight / total if total else 0.0 for name, weight in weights.items()}

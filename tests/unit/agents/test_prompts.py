@@ -136,7 +136,21 @@ def test_prompts_are_known_by_their_hash_and_a_forgotten_value_is_an_error() -> 
         messages(one, (), {"name": "a"})
 
 
-@pytest.mark.parametrize("role", ROLES)
+async def test_what_a_model_said_before_stays_inside_its_tags_in_further_turns(media: Media) -> None:
+    places = {"places": [{"region": [0.2, 0.2, 0.6, 0.6], "why": ATTACK[:300]}]}
+    judged = {"label": "normal", "p_anomaly": 0.1, "rules": [ATTACK[:60]]}
+    chat = ScriptedChatModel.of(*({"reply": reply} for reply in (places, {"found": ATTACK}, judged, judged)))
+    reasoner = Reasoner(Model("mind", ModelSettings(backend="scripted", script="s"), chat))
+    seen = [perception("eye", "a man")]
+    question = Question(window(), "OPERATOR", [motion(1.0)], seen, [rule("nobody runs")], (), 1.0, media)
+    await reasoner.reason(question, focus=True, recheck=True)
+    _, focus, decide, recheck = (call.text for call in chat.calls)
+    for text in (focus, decide, recheck.partition("Your answer is a draft")[2]):
+        assert "CANARY" in text
+        assert "CANARY" not in re.sub(r'<untrusted kind="\w+">.*?</untrusted>', "", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("role", PROMPT_NAMES)
 def test_what_a_prompt_may_speak_of_is_what_ours_speaks_of(role: str) -> None:
     prompt = load_prompt(role)
     names = {*prompt.instructions.get_identifiers(), *prompt.question.get_identifiers()}

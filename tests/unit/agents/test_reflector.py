@@ -12,10 +12,11 @@ import pytest
 
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question
-from alarm_agents.agents.reflector import Reconsidered, Reflection, Reflector
+from alarm_agents.agents.reflector import LastWord, Reconsidered, Reflection, Reflector
 from alarm_agents.agents.toolwork import perceivers_tool
 from alarm_agents.models import openai
 from alarm_agents.models.client import Model
+from alarm_agents.models.labels import words_of
 from alarm_agents.models.schemas import response_format
 from alarm_agents.models.scripted import Call, ScriptedChatModel
 from alarm_agents.scenario import ModelSettings, ReflectionSettings, Scenario
@@ -152,6 +153,9 @@ def test_a_grammar_insists_on_the_label_and_what_belongs_to_it_and_native_calls_
     schema = response_format(Reconsidered)["json_schema"]["schema"]
     assert all(next(iter(choice["properties"])) == "label" for choice in schema["anyOf"])
     assert [choice["required"] for choice in schema["anyOf"]] == [["label", "calls"], ["label", "p_anomaly"], ["label"]]
+    last = response_format(LastWord)["json_schema"]["schema"]
+    assert last["anyOf"] == schema["anyOf"][1:]  # in the last turn nothing is left but to end
+    assert words_of(LastWord) == words_of(Reconsidered)
     assert Reconsidered.model_validate({"calls": [{"tool": "zoom"}]}).label == "look"
 
 
