@@ -101,7 +101,7 @@ def changed(seen: Seen, changes: Iterable[Change]) -> Seen:
     """What would have been seen with these changes; one without `at_most` takes the thing away altogether."""
     kept = list(changes)
     limits = {change.what: change.at_most or 0.0 for change in kept if change.kind == "measure"}
-    gone = {(change.kind, change.what) for change in kept}
+    gone = {(str(change.kind), change.what) for change in kept}
     return Seen(
         tuple(_capped(measurement, limits) for measurement in seen.measurements),
         tuple(_unsaid(perception, gone) for perception in seen.perceptions),
@@ -124,7 +124,7 @@ async def smallest_change(judge: Judge, seen: Seen, parts: Sequence[Change], bou
         if not whole or not await search.normal(whole):
             return search.told("no change of what the record holds makes it normal" if whole else "nothing can change")
         best = tuple(whole)
-        alone = [(change,) for change in whole if await search.normal([change])]
+        alone: list[tuple[Change, ...]] = [(change,) for change in whole if await search.normal([change])]
         if alone:
             best = alone[0]
         candidates = alone or [await search.needed(whole)]

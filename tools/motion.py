@@ -175,8 +175,8 @@ class Motion:
 
         With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
         speed), and `tall` and `wide` (of the fastest thing, in times the usual height; 0 where the picture's edge cuts
-        it). What was far faster a moment before is still meant: a smoothed ratio speaks of it, too. One value a frame from
-        `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
+        it). What was far faster a moment before is still meant: a smoothed ratio speaks of it, too. One value a frame
+        from `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
         takes the second's. A single frame alone measures nothing.
         """
         steps = list(steps_of(pictures, self._ground))

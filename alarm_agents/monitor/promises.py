@@ -208,7 +208,6 @@ class Promises:
             self._last is not None
             and self._last.source == case.source
             and 0 <= case.window.start - self._last.window.start < COOL_DOWN
-            and self._labelled.scenario.source.kind != "recorded"
         )
         if not near:
             self._last = case

@@ -115,19 +115,23 @@ async def test_in_the_last_turn_the_model_is_told_so(media: Media) -> None:
     assert (await reflected(model(chat), media, rounds=2)).verdict.p_anomaly == 0.2
 
 
-async def test_time_that_runs_out_is_no_answer_and_the_call_is_given_up(media: Media) -> None:
-    given_up = asyncio.Event()
+async def test_time_that_runs_out_is_no_answer_and_the_call_is_given_up(
+    media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up, loop = asyncio.Event(), asyncio.get_running_loop()
+    now = loop.time
 
     async def hang(_: Call) -> None:
+        monkeypatch.setattr(loop, "time", lambda: now() + 60)  # a minute goes by at once
         try:
             await asyncio.Event().wait()
         finally:
             given_up.set()
 
     chat = ScriptedChatModel.of({"reply": again(0.0)}, before=hang)
-    found = await reflected(model(chat), media, seconds=0.2)
+    found = await reflected(model(chat), media, seconds=60)
     assert (found.verdict.parse, found.verdict.p_anomaly) == (Parse.EXHAUSTED, None)
-    assert "0.2 seconds" in found.verdict.rationale
+    assert "60 seconds" in found.verdict.rationale
     assert given_up.is_set()
 
 
