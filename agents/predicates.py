@@ -11,7 +11,19 @@ from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError
 from alarm_agents.scenario import OBSERVED_NAMES
 from alarm_agents.tools.experts import MEASURES, check_measures, named_measures
-from alarm_agents.types import Fact, Label, Measurement, Parse, Perception, Rule, RuleKind, RuleRef, Threshold, Verdict
+from alarm_agents.types import (
+    Fact,
+    Label,
+    Measurement,
+    Parse,
+    Perception,
+    Rule,
+    RuleKind,
+    RuleRef,
+    Threshold,
+    Verdict,
+    Window,
+)
 from alarm_agents.uncertainty.calibration import Calibration
 from alarm_agents.uncertainty.graded import AT_TYPICAL, graded
 
@@ -21,16 +33,26 @@ AROUND = 2
 
 
 def observed(
-    measurements: Sequence[Measurement], facts: Sequence[Fact], perceptions: Iterable[Perception]
+    measurements: Sequence[Measurement],
+    facts: Sequence[Fact],
+    perceptions: Iterable[Perception],
+    window: Window | None = None,
 ) -> dict[str, Any]:
-    """What expressions may speak of: each expert's measures, facts, the zones they lie in, and the caption."""
+    """What expressions may speak of: each expert's measures, facts, the zones they lie in, the caption, the clock.
+
+    `clock.hour` is the time of day (21.5 is half past nine in the evening); where the source does not tell it, what
+    depends on it cannot be decided.
+    """
     return {
         **{expert: {} for expert in MEASURES},
         **{measurement.expert: measurement.values for measurement in measurements},
         "measures": {f"{m.expert}.{name}": value for m in measurements for name, value in m.values.items()},
-        "facts": [fact.model_dump(include={"subject", "attribute", "value", "unit", "text"}) for fact in facts],
+        "facts": [
+            fact.model_dump(include={"subject", "attribute", "value", "unit", "text", "zones"}) for fact in facts
+        ],
         "zones": sorted({zone for fact in facts for zone in fact.zones}),
         "caption": " ".join(perception.caption for perception in perceptions),
+        "clock": {} if window is None or window.hour is None else {"hour": window.hour},
     }
 
 
@@ -61,6 +83,7 @@ def judge(
     measurements: Sequence[Measurement],
     perceptions: Sequence[Perception],
     *,
+    window: Window | None = None,
     round_: int = 0,
     lift: float = 1.0,
 ) -> Verdict:
@@ -70,11 +93,11 @@ def judge(
     holds: it is a definition). Of the rules that references set limits by, the one with the largest weight ranks
     windows throughout, and the others speak beyond their limits only; an induced rule of normality without a limit
     excuses the frames that it describes. A person's rule of normality that holds outweighs induced rules. `lift`
-    is what the induced limits are multiplied by to keep a budget of alarms. What no rule covers is unknown, never
-    normal.
+    is what the induced limits are multiplied by to keep a budget of alarms; `window` tells the time of day. What
+    no rule covers is unknown, never normal.
     """
     facts = [fact for perception in perceptions for fact in perception.facts]
-    values = observed(measurements, facts, perceptions)
+    values = observed(measurements, facts, perceptions, window)
     readings, undecided = _read(rules, values, measurements, lift)
     # A plain predicate that does not hold says nothing; a threshold says how far away the window is.
     against = [r for r in readings if r.rule.kind is RuleKind.ANOMALOUS and (r.holds or r.rule.threshold)]

@@ -83,6 +83,7 @@ class Reasoner(Agent):
                     question.rules,
                     question.measurements,
                     question.perceptions,
+                    window=question.window,
                     lift=question.lift,
                 )
                 span.set_attribute("alarm.parse", verdict.parse.value)
@@ -151,9 +152,15 @@ def question_values(question: Question) -> dict[str, str]:
         "normal": question.normal or "(not described)",
         "rules": rules_text(question.rules),
         "similar": similar_text(question.similar),
-        "window": f"{question.window.start:.1f} s to {question.window.end:.1f} s",
+        "window": _when(question.window),
         "seen": seen_text(question.perceptions),
     }
+
+
+def _when(window: Window) -> str:
+    """From when to when, and the time of day where it is known."""
+    clock = "" if window.hour is None else f" (time of day {int(window.hour)}:{int(window.hour * 60) % 60:02})"
+    return f"{window.start:.1f} s to {window.end:.1f} s{clock}"
 
 
 def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule], *, round_: int = 0) -> Verdict:

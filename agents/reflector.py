@@ -111,7 +111,13 @@ class Reflector(Agent):
 
     def _two_looks(self, question: Question, measurements: Any, facts: tuple[Fact, ...], round_: int) -> Verdict:
         verdict = judge(
-            self.member, question.rules, measurements, question.perceptions, round_=round_, lift=question.lift
+            self.member,
+            question.rules,
+            measurements,
+            question.perceptions,
+            window=question.window,
+            round_=round_,
+            lift=question.lift,
         )
         said = "looked again at full resolution" if facts else "there is nothing more to look at"
         return verdict.model_copy(update={"rationale": f"{said}: {verdict.rationale}"})

@@ -24,7 +24,7 @@ EMBEDDED = "embedded"
 Point = tuple[float, float]
 
 EXPERTS = ("motion", "geometry", "appearance", "presence", "captions")
-OBSERVED_NAMES = (*EXPERTS, "measures", "facts", "zones", "caption")
+OBSERVED_NAMES = (*EXPERTS, "measures", "facts", "zones", "caption", "clock")
 """What a rule's predicate may speak of; `alarm_agents.agents.predicates.observed` fills them in."""
 CONDITION_NAMES = (
     *OBSERVED_NAMES,
@@ -70,6 +70,8 @@ class SourceSettings(Block):
     stride: int | None = Field(None, ge=1, le=1024)
     """Frames from one window's start to the next; as many as `frames` when not given."""
     max_side: int = Field(640, ge=16, le=8192)
+    starts: str | None = Field(None, pattern=r"^([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?$")
+    """Time of day of a recording's first frame, as `21:58`, for rules that speak of it; live sources know it."""
     zones: dict[str, Polygon] = {}
     masks: tuple[Polygon, ...] = ()
 

@@ -98,6 +98,8 @@ class Window(Record):
     """One time stamp a frame, in seconds; the window's frames are `times`' length."""
     frames: tuple[int, ...] = ()
     """The source's frame number behind each time stamp (frames are skipped when fps is reduced)."""
+    hour: float | None = Field(None, ge=0.0, lt=24.0)
+    """Local time of day at its start, in hours since midnight; None where the source does not tell."""
 
 
 class RuleRef(Record):

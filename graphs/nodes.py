@@ -71,7 +71,7 @@ async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
     if not scores or max(scores) >= context.gate_above:
         return {"closed": False}
     rules, revision = context.memory.rules_for(context.media.identity, "")
-    verdict = judge("gate", rules, state["measurements"], (), lift=state.get("lift", 1.0))
+    verdict = judge("gate", rules, state["measurements"], (), window=state["window"], lift=state.get("lift", 1.0))
     if verdict.label is not Label.NORMAL:
         return {"closed": False}
     uncertainty = assess((), [[verdict]], (), accept_below=1.01, may_reflect=False)
@@ -252,11 +252,16 @@ def _talked_out_of_it(state: MonitorState, context: Context) -> tuple[TraceAnoma
         return ()
     worded = any(perception.screen_text or any(map(speaks_of_judging, said(perception))) for perception in perceptions)
     question = _question(state, context)
-    measured = judge(EMBEDDED, question.rules, state["measurements"], (), lift=question.lift) if worded else None
+    measured = _measured(question) if worded else None
     if measured is None or measured.label is not Label.ANOMALOUS:
         return ()
     text = f"models call normal what the experts' rules call an anomaly, and there are words: {measured.rationale}"
     return (TraceAnomaly(kind="injection", agent="reasoner", text=text[:300], severe=True),)
+
+
+def _measured(question: Question) -> Verdict:
+    """What the rules make of the measurements alone."""
+    return judge(EMBEDDED, question.rules, question.measurements, (), window=question.window, lift=question.lift)
 
 
 def _question(state: MonitorState, context: Context) -> Question:
@@ -296,7 +301,14 @@ def _detector_only(failed: list[Verdict], question: Question) -> list[Verdict]:
     names = ", ".join(verdict.member for verdict in failed)
     if all(verdict.model == "embedded" for verdict in failed):
         return []
-    verdict = judge("embedded", question.rules, question.measurements, question.perceptions, lift=question.lift)
+    verdict = judge(
+        EMBEDDED,
+        question.rules,
+        question.measurements,
+        question.perceptions,
+        window=question.window,
+        lift=question.lift,
+    )
     return [
         verdict.model_copy(update={"rationale": f"no model answered ({names}); by rules alone: {verdict.rationale}"})
     ]

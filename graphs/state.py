@@ -138,7 +138,7 @@ def condition_values(state: MonitorState) -> dict[str, Any]:
     uncertainty = state.get("uncertainty")
     p = signals.mean_p(verdicts)
     return {
-        **observed(state.get("measurements", ()), known, state.get("perceptions", {}).values()),
+        **observed(state.get("measurements", ()), known, state.get("perceptions", {}).values(), state.get("window")),
         "p_anomaly": p,
         "label": "unknown" if p is None else ("anomalous" if p >= 0.5 else "normal"),
         "severity": max((verdict.severity for verdict in verdicts), default=0),

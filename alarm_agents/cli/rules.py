@@ -9,11 +9,12 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from alarm_agents.agents.predicates import check_predicate
+from alarm_agents.agents.wording import understand
 from alarm_agents.cli.app import JsonOption, open_workspace
 from alarm_agents.cli.output import console, emit, note, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.which import WhichScenario, rules_of
-from alarm_agents.errors import ConflictError
+from alarm_agents.errors import ConflictError, NotFoundError
 from alarm_agents.memory.rules import RuleMemory, written_by_person
 from alarm_agents.types import Rule, RuleKind, RuleStatus
 
@@ -73,7 +74,7 @@ def show(rule: RuleArgument, scenario: WhichScenario = None, json_: JsonOption =
 
 
 @commands.command(
-    epilog='Example: `alarm rules add "nothing moves three times as fast as usual" --predicate "motion.ratio > 3.0"`'
+    epilog='Examples: `alarm rules add "no bicycles after 22:00"` · `alarm rules add "a crowd" --predicate "..."`'
 )
 def add(
     text: Annotated[str, typer.Argument(help="The rule in words: models read it.")],
@@ -81,7 +82,7 @@ def add(
     predicate: Annotated[
         str | None,
         typer.Option(
-            help="A CEL expression that is true when the rule applies; needed without models, but for captions."
+            help="A CEL expression that is true when the rule applies; read from the text where it is not given."
         ),
     ] = None,
     kind: Annotated[
@@ -90,13 +91,19 @@ def add(
     severity: Annotated[int, typer.Option(min=0, max=4, help="0 harmless to 4 danger to life.")] = 2,
     json_: JsonOption = False,
 ) -> None:
-    """Add a rule; it counts from the next window on, also in a monitor that is running."""
+    """Add a rule; it counts from the next window on, also in a monitor that is running.
+
+    Times of day, zones, "faster than 3 times the usual speed" and "stays longer than 30 seconds" are understood.
+    """
+    memory = _memory(scenario)
+    if predicate is None and kind is not RuleKind.QUESTION:
+        understood = understand(text, kind, _zones(memory.scenario))
+        predicate = understood.predicate
+        note(f"understood: {understood.said}", "yellow" if predicate is None else "dim")
     if predicate is not None:
         check_predicate(predicate, where="--predicate")
-    elif kind is not RuleKind.QUESTION:
-        note("this rule has no --predicate: models apply it, and the captions expert; no other expert can", "yellow")
     written = written_by_person(text, kind, predicate=predicate, severity=severity, author=who())
-    report(_memory(scenario).add([written])[0], json_)
+    report(memory.add([written])[0], json_)
 
 
 @commands.command()
@@ -150,6 +157,15 @@ def export(scenario: WhichScenario = None) -> None:
             "rules": [rule.model_dump(mode="json") for rule in rules],
         }
     )
+
+
+def _zones(scenario: str) -> list[str]:
+    """The zones of the scenario as it was watched last; none where it has not been watched yet and is not at hand."""
+    workspace = open_workspace()
+    try:
+        return list(workspace.runs.latest(scenario=scenario).scenario.source.zones)
+    except NotFoundError:
+        return []
 
 
 def _refuse_proposed(memory: RuleMemory, rule: str) -> None:

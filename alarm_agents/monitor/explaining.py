@@ -121,7 +121,7 @@ async def by_rules(case: Case, rules: Sequence[Rule]) -> Counterfactual:
     """What would have made a case normal that rules alone judged."""
 
     async def again(seen: Seen) -> Label:
-        return judge("explain", rules, seen.measurements, seen.perceptions, lift=case.lift).label
+        return judge("explain", rules, seen.measurements, seen.perceptions, window=case.window, lift=case.lift).label
 
     seen = Seen(case.measurements, case.perceptions)
     return await smallest_change(again, seen, measured_parts(seen, rules), EMBEDDED_BOUND)

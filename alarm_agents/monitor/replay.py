@@ -13,7 +13,7 @@ from alarm_agents.graphs.casework import NOT_MODELS, alarm_title, by_agents, ext
 from alarm_agents.memory.recall import answered_label
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.rulebook import Rulebook
-from alarm_agents.types import Case, Incident, Label, Rule
+from alarm_agents.types import Case, Incident, Label, Rule, Verdict
 from alarm_agents.uncertainty import signals
 from alarm_agents.workspace import Workspace
 
@@ -97,9 +97,7 @@ def _labels(found: Replay, book: Rulebook, case: Case, run: str) -> tuple[Label,
     except ExpressionError:
         found.undecided += 1
         return stored, stored
-    without, with_it = (
-        judge("replay", held, case.measurements, case.perceptions, lift=case.lift) for held in (others, [*others, rule])
-    )
+    without, with_it = (_judged(case, held) for held in (others, [*others, rule]))
     # Where both come to the same, the case stays as it is, also where a second look has decided it.
     same = without.label is with_it.label and (without.p_anomaly == with_it.p_anomaly or not covers)
     judged_it = any(known.ref == rule.ref for known in rules)
@@ -107,6 +105,10 @@ def _labels(found: Replay, book: Rulebook, case: Case, run: str) -> tuple[Label,
     after = stored if judged_it or same else with_it.label
     _note(found, case, before, after, covers=covers)
     return before, after
+
+
+def _judged(case: Case, rules: Sequence[Rule]) -> Verdict:
+    return judge("replay", rules, case.measurements, case.perceptions, window=case.window, lift=case.lift)
 
 
 def _note(found: Replay, case: Case, before: Label, after: Label, *, covers: bool) -> None:
@@ -125,7 +127,7 @@ def _note(found: Replay, case: Case, before: Label, after: Label, *, covers: boo
 
 def _values(case: Case) -> dict[str, object]:
     facts = [fact for perception in case.perceptions for fact in perception.facts]
-    return observed(case.measurements, facts, case.perceptions)
+    return observed(case.measurements, facts, case.perceptions, case.window)
 
 
 def _light(case: Case) -> Case:

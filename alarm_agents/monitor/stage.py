@@ -8,6 +8,7 @@ from typing import Any
 
 from alarm_agents.scenario import SourceSettings
 from alarm_agents.sources.media import Media
+from alarm_agents.sources.timeline import hour_of
 from alarm_agents.sources.windows import cut
 from alarm_agents.tools.expert import Expert, FollowsRules
 from alarm_agents.tools.smoothing import CAUSAL, STEADY, Smoothing
@@ -94,9 +95,11 @@ class Stage:
         series = {name: _Series() for name in self._experts}
         source, settings = self._media.source, self._settings
         followers = [expert for expert in self._experts.values() if isinstance(expert, FollowsRules)]
-        for window, frames, overlap in cut(
+        for untimed, frames, overlap in cut(
             source.frames(), source=source.slug, size=settings.frames, step=settings.step
         ):
+            hour = hour_of(untimed.start, live=source.live, starts=settings.starts)
+            window = untimed.model_copy(update={"hour": hour})
             self._media.keep(window, frames[-len(window.frames) :])
             for follower in followers:
                 follower.follow(self._rules())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 
 PRECISION = Fraction(1, 1000)
@@ -61,3 +62,19 @@ class Timeline:
         if last is None or self.fps is None:
             return True
         return math.floor((time + PRECISION) * self.fps) > math.floor((last.time + PRECISION) * self.fps)
+
+
+def hour_of(time: float, *, live: bool, starts: str | None) -> float | None:
+    """The local time of day, in hours since midnight, at a window's time; None for recordings that do not tell.
+
+    Of a live source `time` is Unix seconds; of a recording seconds from its start, which `starts` says ("21:58").
+    """
+    if live:
+        day = datetime.fromtimestamp(time)
+        seconds = day.hour * 3600 + day.minute * 60 + day.second
+    elif starts is not None:
+        hours, minutes, rest = (*map(int, starts.split(":")), 0)[:3]
+        seconds = int(hours * 3600 + minutes * 60 + rest + time) % 86_400
+    else:
+        return None
+    return round(seconds / 3600, 4)

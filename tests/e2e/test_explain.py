@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from alarm_agents.cli.explain import render
 from alarm_agents.monitor.explaining import Explanation
 from alarm_agents.types import SEVERITIES
-from rich.console import Console
 from support.alarm import Alarm
 from support.clips import clip, write_folder
 
@@ -31,7 +31,8 @@ def test_every_hop_of_an_incident_can_be_followed(watched: tuple[Alarm, dict[str
     assert found.criterion == SEVERITIES[found.severity]
     assert found.severity_from
     (reason,) = found.reasons
-    assert reason.rule is not None and reason.rule.ref == reason.ref
+    assert reason.rule is not None
+    assert reason.rule.ref == reason.ref
     assert [Path(hop.path) for hop in reason.references] == [tmp_path / "normal"] * len(reason.references)
     assert [hop.start for hop in reason.references] == [pytest.approx(0.8 * i) for i in range(8)]
     for command in (reason.command, *(each for what, each in found.commands.items() if what != "your answer")):
@@ -40,7 +41,9 @@ def test_every_hop_of_an_incident_can_be_followed(watched: tuple[Alarm, dict[str
     assert [hop["reference"] for hop in listed] == [hop.reference for hop in reason.references]
     (change,) = found.would_be_normal.changes
     assert change.what == "motion.ratio"
-    assert change.at_most is not None and change.was is not None and change.at_most < change.was
+    assert change.at_most is not None
+    assert change.was is not None
+    assert change.at_most < change.was
     assert change.at_most <= reason.rule.threshold.limit  # type: ignore[union-attr]
 
 

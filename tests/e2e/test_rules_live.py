@@ -61,3 +61,31 @@ def test_a_change_counts_from_the_next_windows_on(taught: Alarm, busy: Path, cha
     again = taught("watch", busy, "-s", "close.yaml", "--json").of("case")
     assert len(again) == len(cases)
     assert {case["id"] for case in again}.isdisjoint(case["id"] for case in cases)
+
+
+def test_a_rule_with_a_time_of_day_counts_while_a_watch_runs_and_can_be_taken_back(alarm: Alarm) -> None:
+    """From 21:50 on one window a minute says bicycle; what was normal is not after ten, once somebody says so."""
+    (alarm.folder / "gate.yaml").write_text(
+        "name: gate\nsource: {kind: captions, fps: 0.5, frames: 6, starts: '21:50'}\n"
+        "rules: [{kind: normal, text: People ride bicycles, predicate: 'captions.novelty >= 0.0'}]\n"
+    )
+    said = "A person rides a bicycle through the gate."
+    rows = "".join(f"{frame},{said}\n" for frame in range(6 * 200))
+    (alarm.folder / "gate.csv").write_text(f"frame,caption\n{rows}")
+    running = alarm.start("watch", "gate.csv", "-s", "gate.yaml", "--json", "--all")
+    running.read(READ)
+    added = alarm("rules", "add", "no bicycles between 22:00 and 1:00", "-s", "gate")
+    assert "understood: a caption or a model's fact says 'bicycles' and it is between 22:00 and 1:00" in added.err
+    seen = running.read(60)
+    (rule,) = [each["id"] for each in alarm.records("rules") if each["provenance"]["origin"] == "person"]
+    alarm("rules", "disable", rule, "-s", "gate")
+    assert running.done().code == 0
+    cases = sorted(alarm.records("cases"), key=lambda case: case["window"]["start"])
+    revisions = sorted({case["revision"] for case in cases})
+    assert len(revisions) == 3, "before, with the rule, and after it was taken back"
+    assert len(seen) == 60
+    for case in cases:
+        late = not 1.0 <= case["window"]["hour"] < 22.0
+        odd = late and case["revision"] == revisions[1]
+        assert case["label"] == ("anomalous" if odd else "normal"), (case["window"]["hour"], case["revision"])
+    assert {case["label"] for case in cases} == {"normal", "anomalous"}

@@ -24,7 +24,8 @@ async def test_of_a_measure_beyond_its_limit_it_is_the_largest_value_under_it() 
     found = await smallest_change(by(*rules), seen, measured_parts(seen, rules), 100)
     (change,) = found.changes
     assert (change.what, change.was) == ("motion.ratio", 7.0)
-    assert change.at_most is not None and 1.98 <= change.at_most < 2.0
+    assert change.at_most is not None
+    assert 1.98 <= change.at_most < 2.0
     assert found.smallest
     assert "motion.ratio at most" in found.text
 
