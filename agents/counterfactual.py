@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -127,7 +127,7 @@ async def smallest_change(judge: Judge, seen: Seen, parts: Sequence[Change], bou
         alone: list[tuple[Change, ...]] = [(change,) for change in whole if await search.normal([change])]
         if alone:
             best = alone[0]
-        candidates = alone or [await search.needed(whole)]
+        candidates: list[tuple[Change, ...]] = [*alone] or [await search.needed(whole)]
         best, smallest = candidates[0], True
         eased = [await search.eased(candidate) for candidate in candidates]
         best = min(eased, key=_size)
@@ -209,7 +209,7 @@ def _capped(measurement: Measurement, limits: Mapping[str, float]) -> Measuremen
     return measurement.model_copy(update={"frames": frames})
 
 
-def _unsaid(perception: Perception, gone: set[tuple[str, str]]) -> Perception:
+def _unsaid(perception: Perception, gone: Collection[tuple[str, str]]) -> Perception:
     facts = tuple(fact for fact in perception.facts if ("fact", fact.text) not in gone)
     sentences = [each for each in _SENTENCE.split(perception.caption) if ("caption", each) not in gone]
     return perception.model_copy(update={"facts": facts, "caption": " ".join(sentences)})
