@@ -18,7 +18,7 @@ from alarm_agents.workspace import Workspace
 
 FEATURES = ("how odd cases are", "how unsure they are", "what they are about")
 """What drift is looked for in: p, uncertainty, and how unlike earlier ones their words are."""
-KNOWN, EARLIER = 50, 100
+KNOWN, EARLIER = 100, 100
 """Cases that words are compared with, and cases before one that it is ranked among, before drift is looked for."""
 READ = 2_000
 """Cases read back at most when a watch starts."""
@@ -208,7 +208,6 @@ class Promises:
             self._last is not None
             and self._last.source == case.source
             and 0 <= case.window.start - self._last.window.start < COOL_DOWN
-            and self._labelled.scenario.source.kind != "recorded"
         )
         if not near:
             self._last = case
