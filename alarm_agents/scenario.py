@@ -182,7 +182,7 @@ class EdgeSettings(Block):
 
 
 class ReflectionSettings(Block):
-    """What one second look by a model may use up; after that it counts as one that cannot tell."""
+    """What one second look by a model may use up; after that it counts as one that cannot tell. And what it counts."""
 
     rounds: int = Field(4, ge=1, le=50)
     """Turns of the model; in the last one it must end."""
@@ -191,6 +191,8 @@ class ReflectionSettings(Block):
     tokens: int = Field(40_000, ge=1)
     """Tokens of all turns together, where the server counts them."""
     seconds: float = Field(120.0, gt=0)
+    overrules: bool = True
+    """Whether its verdict stands in place of the reasoners', or joins them as one more voice."""
 
 
 class GraphSettings(Block):

@@ -6,9 +6,9 @@ The suite is run once; its cases (uncertainty, label by the agents, true label, 
 at 50%, 1% and 0.1% of anomalous cases. Without a suite, and without `../shared/data`, cases are generated. In ten
 rounds a deployment decides by the thresholds that it has learned so far, labels come from deferred cases and from the
 random audit share, and it learns again (`alarm_agents/uncertainty/promises.py`, as the monitor). A promise is broken
-where any threshold that was ever promised misses more than it says on the population. After a shift (to the cases of
-one group that the deployment has not seen) a promise is broken once more than that share of the anomalies since has
-been missed, ten of them at least. Exit code 1 where a bar is missed.
+where any threshold that was ever promised misses more than it says on the population. In other deployments cases come
+half way from one group (a clip, a category) that was not seen before; there the promise is broken once more than that
+share of all anomalies so far was missed. Exit code 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from alarm_agents.evaluation.run import run_suite
 from alarm_agents.evaluation.suite import load_suite
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.recall import description
+from alarm_agents.monitor.promises import EARLIER, KNOWN
 from alarm_agents.uncertainty.drift import Drift, unlikeness
 from alarm_agents.uncertainty.promises import Labels, missed_promise
 from alarm_agents.workspace import Workspace
@@ -40,8 +41,10 @@ PREVALENCES = (0.5, 0.01, 0.001)
 ANOMALIES = 3_000
 """Anomalous cases of a deployment, on average: at 0.1% these are three million cases."""
 ROUNDS = 10
-EARLIER, LATER, KNOWN = 400, 600, 100
-"""Cases before a shift (the first `KNOWN` of which unlikeness is measured by) and after it, half of them anomalous."""
+LABELS = 300
+"""Anomalous cases that the threshold of a deployment with a shift was learned from."""
+HALF = 500
+"""Cases before a shift, and as many after it, half of them anomalous."""
 SUITE = Path(__file__).parent.parent / "suites" / "captions_avenue.yaml"
 Floats = NDArray[np.float64]
 
@@ -163,30 +166,34 @@ def promises(population: Population, runs: int, rate: float, rng: np.random.Gene
     return kept and silent
 
 
-def shifted(population: Population, group: int, rng: np.random.Generator) -> tuple[int | None, int | None]:
-    """After how many cases of a group not seen before drift is told, and the promise broken; None for never.
-
-    The promise is the best that the population without the group admits.
+def shifted(population: Population, group: int, rng: np.random.Generator) -> tuple[int | None, int | None, bool]:
+    """After how many cases of a group not seen before drift is told and the promise broken, and whether it was told
+    before there was any; None for never.
     """
     within = np.flatnonzero(population.group != group)
-    odd = within[population.anomalous[within]]
-    called = np.where(population.p[odd] < 0.5, population.uncertainty[odd], np.inf)
-    limit = float(np.quantile(called, MAX_MISSED, method="lower"))
-    before = _half(population, within, EARLIER, rng)
-    after = _half(population, np.flatnonzero(population.group == group), LATER, rng)
-    known = population.words[before[:KNOWN]]
-    drift = Drift(3, _features(population, before[KNOWN:], known))
+    odd = rng.choice(within[population.anomalous[within]], LABELS)
+    unsure, alarm = population.uncertainty[odd], population.p[odd] >= 0.5
+    labels = Labels(unsure, alarm, np.ones(LABELS), np.ones(LABELS), LABELS, 1.0)
+    limit = missed_promise(labels, MAX_MISSED, DELTA).threshold
+    assert limit is not None
+    first = _half(population, within, HALF, rng)
+    second = _half(population, np.flatnonzero(population.group == group), HALF, rng)
+    known = population.words[first[:KNOWN]]
+    drift = Drift(3, _features(population, first[KNOWN : KNOWN + EARLIER], known))
+    for row in _features(population, first[KNOWN + EARLIER :], known):
+        drift.take(row, rng.random())
+    falsely = drift.found
     told = broken = None
-    anomalies = missed = 0
-    for place, (case, row) in enumerate(zip(after, _features(population, after, known), strict=True)):
-        anomalies += population.anomalous[case]
-        missed += population.anomalous[case] and population.p[case] < 0.5 and population.uncertainty[case] < limit
-        if broken is None and anomalies >= 10 and missed > MAX_MISSED * anomalies:
-            broken = place
+    for place, row in enumerate(_features(population, second, known)):
         drift.take(row, rng.random())
         if told is None and drift.found:
             told = place
-    return told, broken
+        so_far = np.concatenate([first, second[: place + 1]])
+        so_far = so_far[population.anomalous[so_far]]
+        missed = (population.p[so_far] < 0.5) & (population.uncertainty[so_far] < limit)
+        if broken is None and missed.mean() > MAX_MISSED:
+            broken = place
+    return told, broken, falsely
 
 
 def _half(population: Population, among: NDArray[np.int_], count: int, rng: np.random.Generator) -> NDArray[np.int_]:
@@ -205,14 +212,15 @@ def shifts(population: Population, runs: int, rng: np.random.Generator, console:
     """Print how soon drift was told; whether that was before the promise was broken in nine runs of ten."""
     groups = [g for g in np.unique(population.group) if population.anomalous[population.group == g].sum() >= 10]
     found = [shifted(population, int(rng.choice(groups)), rng) for _ in range(runs)]
-    late = [broken is not None and (told is None or told >= broken) for told, broken in found]
-    broken = [broken for _, broken in found if broken is not None]
-    told = [told for told, _ in found if told is not None]
+    late = [broken is not None and (told is None or told >= broken) for told, broken, _ in found]
+    broken = [broken for _, broken, _ in found if broken is not None]
+    told = [told for told, _, _ in found if told is not None]
     in_time = 1 - float(np.mean(late))
     console.print(
         f"a shift to one of {len(groups)} other groups, {runs} runs: drift told before the promise was broken, or "
         f"never broken: {in_time:.1%}; broken {len(broken) / runs:.0%}, after {np.median(broken or [np.nan]):.0f} "
-        f"cases; told {len(told) / runs:.0%}, after {np.median(told or [np.nan]):.0f}"
+        f"cases; told {len(told) / runs:.0%}, after {np.median(told or [np.nan]):.0f}, "
+        f"and in {np.mean([falsely for *_, falsely in found]):.1%} of runs before the shift"
     )
     return in_time >= 0.9
 

@@ -159,7 +159,7 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
 
 
 async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
-    """The reflector looks again; its verdict, where it has one, stands in place of those before it."""
+    """The reflector looks again; its verdict stands in place of those before it, or joins them as one more voice."""
     context, number = runtime.context, state.get("round", 0) + 1
     question, work, limits = _question(state, context), context.work(state["window"]), context.scenario.graph.reflection
     eyes = [perceiver for perceiver in context.perceivers.values() if perceiver.model is not None]
@@ -167,10 +167,12 @@ async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
     toolbox = context.tools.including(*[Entry(asking, "built in", limits.seconds)] if eyes else [])
     found = await context.reflector.reflect(question, latest(state), work, toolbox, number, limits=limits)
     verdicts = [found.verdict]
-    if context.reflector.model is None:
-        # Experts see less than models do: their second look joins the models' verdicts and does not overrule them.
+    if context.reflector.model is None or not limits.overrules:
+        # Experts see less than models do: their second look never overrules what models say. A model may be a
+        # reasoner, too, and both of its voices count.
         others = [verdict for verdict in signals.usable(latest(state)) if verdict.model != EMBEDDED]
-        verdicts += [verdict.model_copy(update={"round": number}) for verdict in others]
+        verdicts = [verdict.model_copy(update={"round": number}) for verdict in others]
+        verdicts.append(found.verdict.model_copy(update={"member": "reflector"}))
     return {"verdicts": _keyed(verdicts), "looks": {str(number): _placed(found.facts, context)}, "round": number}
 
 

@@ -18,7 +18,7 @@ from alarm_agents.workspace import Workspace
 
 FEATURES = ("how odd cases are", "how unsure they are", "what they are about")
 """What drift is looked for in: p, uncertainty, and how unlike earlier ones their words are."""
-KNOWN, EARLIER = 50, 100
+KNOWN, EARLIER = 100, 100
 """Cases that words are compared with, and cases before one that it is ranked among, before drift is looked for."""
 READ = 2_000
 """Cases read back at most when a watch starts."""

@@ -16,6 +16,7 @@ from alarm_agents.monitor.clock import Clock
 from alarm_agents.monitor.evidence import CLIP, key_frame_of
 from alarm_agents.monitor.explaining import by_rules
 from alarm_agents.monitor.moments import extent, telling
+from alarm_agents.monitor.promises import Labelled
 from alarm_agents.monitor.rulebook import Rulebook
 from alarm_agents.report.plot import Curve, Span
 from alarm_agents.scenario import Scenario
@@ -98,7 +99,12 @@ class Chapter:
     waiting: list[Case] = field(default_factory=list)
     waiting_count: int = 0
     models: set[str] = field(default_factory=set)
+    drifts: list[float] = field(default_factory=list)
+    """When it was noticed that cases were no longer like those before them, in seconds."""
+    promised: tuple[str, ...] = ()
+    """How the scenario's promises stand, in words."""
     end: float = 0.0
+    _drift: int = 0
 
     @property
     def scenario(self) -> Scenario:
@@ -134,6 +140,9 @@ class Chapter:
         window = case.window
         self.labels[case.label] += 1
         self.models.update(case.models)
+        if case.drift > self._drift:
+            self._drift = case.drift
+            self.drifts.append(window.start)
         self.end = max(self.end, window.end)
         if case.score is None:
             self.curve.silent.append((window.start, window.end))
@@ -156,6 +165,7 @@ def gather(workspace: Workspace, run: Pass, labelled: Sequence[Span]) -> Chapter
     incidents = workspace.cases.incidents(namespace=run.namespace, run=run.id)
     details = workspace.runs.references(run.scenario.name, run.namespace, run.references).details
     chapter = Chapter(run, incidents, labelled, details)
+    chapter.promised = tuple(Labelled(workspace, run.scenario, run.namespace, run.references).standing().lines)
     shown = heapq.nlargest(SHOWN, incidents, key=lambda each: (each.severity, each.score or 0.0))
     chapter.stories = {each.id: Story(each) for each in sorted(shown, key=lambda each: each.start)}
     for case in workspace.cases.of_run(run.id):

@@ -179,6 +179,13 @@ def test_several_sources_and_a_suite_s_metrics_are_one_report(workspace: Workspa
     assert "8 frames got no score" in " ".join(found.text.split())
 
 
+def test_a_drift_is_told(workspace: Workspace) -> None:
+    run = start(workspace)
+    for begin, drift in ((0.0, 0), (60.0, 1), (120.0, 1)):
+        workspace.cases.save(case(begin, 0.1, run=run, drift=drift), run)
+    assert page(workspace, run).text.count("had drifted") == 1
+
+
 def test_what_cannot_be_reported_is_said(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         page(workspace, "no-such-run")

@@ -23,13 +23,12 @@ def test_a_source_that_stays_as_it_is_is_hardly_ever_said_to_drift() -> None:
 def test_equal_cases_are_no_drift_and_odder_ones_are() -> None:
     draw = np.random.default_rng(5)
     drift = Drift(1, [[0.1]] * 50)
-    for _ in range(200):
-        drift.take([0.1], draw.random())
-    assert not drift.found
-    odder = Drift(1, [[0.1]] * 50)
-    for _ in range(20):
-        odder.take([0.9], draw.random())
-    assert odder.found
+    found = []
+    for value in [0.1] * 200 + [0.9] * 20:
+        drift.take([value], draw.random())
+        found.append(drift.found)
+    assert not any(found[:200])
+    assert any(found)
 
 
 def test_one_feature_of_several_is_enough() -> None:

@@ -23,9 +23,14 @@ def labels(
     audit_rate: float = 1.0,
 ) -> Labels:
     count = len(uncertainty)
-    alarms, truth, drawn = (np.broadcast_to(np.asarray(each), count) for each in (alarm, anomalous, probability))
-    windows = count if windows is None else windows
-    return Labels(np.asarray(uncertainty, float), alarms, truth, drawn, windows=windows, audit_rate=audit_rate)
+    return Labels(
+        uncertainty=np.asarray(uncertainty, float),
+        alarm=np.broadcast_to(np.asarray(alarm), count),
+        anomalous=np.broadcast_to(np.asarray(anomalous, float), count),
+        probability=np.broadcast_to(np.asarray(probability, float), count),
+        windows=count if windows is None else windows,
+        audit_rate=audit_rate,
+    )
 
 
 def reviewed(draw: np.random.Generator, count: int, limit: float, rate: float) -> Labels:
