@@ -172,7 +172,8 @@ async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
         # reasoner, too, and both of its voices count.
         others = [verdict for verdict in signals.usable(latest(state)) if verdict.model != EMBEDDED]
         verdicts = [verdict.model_copy(update={"round": number}) for verdict in others]
-        verdicts.append(found.verdict.model_copy(update={"member": "reflector"}))
+        both = any(verdict.member == found.verdict.member for verdict in others)
+        verdicts.append(found.verdict.model_copy(update={"member": "reflector"} if both else {}))
     return {"verdicts": _keyed(verdicts), "looks": {str(number): _placed(found.facts, context)}, "round": number}
 
 

@@ -91,6 +91,22 @@ async def test_experts_that_look_again_join_the_models_and_do_not_overrule_them(
         assert case.score == pytest.approx(sum(filter(None, second_look)) / 3)
 
 
+async def test_a_reflector_that_does_not_overrule_is_one_more_voice_also_of_a_model_that_has_one(
+    source: Path, tmp_path: Path
+) -> None:
+    agents = {**TEAM, "reasoners": ["mind", "lens"]}
+    scripts = team(
+        mind=always(judged(0.6)), lens=[{"when": "You take a second look", "reply": again(0.0), "times": None}]
+    )
+    scripts["lens"] += always(judged(0.6))
+    graph = {"reflection": {"overrules": False}}
+    cases, _, _ = await watch(write_scenario(tmp_path, scripts, agents=agents, graph=graph), source, tmp_path / "ws")
+    for case in cases:
+        second = {verdict.member: verdict.p_anomaly for verdict in case.verdicts if verdict.round == 1}
+        assert second == {"mind": 0.6, "lens": 0.6, "reflector": 0.0}
+        assert case.score == pytest.approx(0.4)
+
+
 async def test_a_draft_that_a_rule_speaks_against_is_rechecked_and_both_are_on_the_case(
     source: Path, tmp_path: Path
 ) -> None:
