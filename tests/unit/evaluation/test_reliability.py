@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from alarm_agents.evaluation.metrics import excess_aurc
 from alarm_agents.evaluation.reliability import broken_down, rejection, reliability
 from alarm_agents.types import Label
+from alarm_agents.uncertainty.risk import excess_aurc
 from support.records import case, fact
 
 
