@@ -139,7 +139,7 @@ def thread(case_id: str) -> Any:
 
 def _records() -> list[tuple[str, ...]]:
     return [
-        (types.__name__, name)
+        (found.__module__, name)
         for name, found in vars(types).items()
-        if inspect.isclass(found) and issubclass(found, (BaseModel, Enum)) and found.__module__ == types.__name__
+        if name in types.__all__ and inspect.isclass(found) and issubclass(found, (BaseModel, Enum))
     ]
