@@ -11,39 +11,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from alarm_agents.enums import CaseStatus, Decision, Label, Parse, RuleKind, RuleStatus
-
-__all__ = [
-    "SEVERITIES",
-    "Acceptance",
-    "Box",
-    "Case",
-    "CaseStatus",
-    "Decision",
-    "Draft",
-    "Drifted",
-    "Fact",
-    "Incident",
-    "Label",
-    "Measurement",
-    "Parse",
-    "Perception",
-    "Probability",
-    "Provenance",
-    "Record",
-    "Resolution",
-    "Rule",
-    "RuleKind",
-    "RuleRef",
-    "RuleStatus",
-    "Severity",
-    "SimilarCase",
-    "Threshold",
-    "TraceAnomaly",
-    "Uncertainty",
-    "Verdict",
-    "Window",
-]
+from alarm_agents.enums import CaseStatus as CaseStatus
+from alarm_agents.enums import Decision as Decision
+from alarm_agents.enums import Label as Label
+from alarm_agents.enums import Parse as Parse
+from alarm_agents.enums import RuleKind as RuleKind
+from alarm_agents.enums import RuleStatus as RuleStatus
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Box = tuple[Probability, Probability, Probability, Probability]

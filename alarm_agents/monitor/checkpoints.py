@@ -20,7 +20,7 @@ from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from pydantic import BaseModel
 
-from alarm_agents import types
+from alarm_agents import enums, types
 from alarm_agents.graphs.builder import Compiled
 from alarm_agents.workspace.database import PRAGMAS
 
@@ -141,5 +141,7 @@ def _records() -> list[tuple[str, ...]]:
     return [
         (found.__module__, name)
         for name, found in vars(types).items()
-        if name in types.__all__ and inspect.isclass(found) and issubclass(found, (BaseModel, Enum))
+        if inspect.isclass(found)
+        and issubclass(found, (BaseModel, Enum))
+        and found.__module__ in (types.__name__, enums.__name__)
     ]
