@@ -7,10 +7,16 @@ sources); regions are `(x0, y0, x1, y1)` in fractions of the picture's width and
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from alarm_agents.enums import CaseStatus as CaseStatus
+from alarm_agents.enums import Decision as Decision
+from alarm_agents.enums import Label as Label
+from alarm_agents.enums import Parse as Parse
+from alarm_agents.enums import RuleKind as RuleKind
+from alarm_agents.enums import RuleStatus as RuleStatus
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Box = tuple[Probability, Probability, Probability, Probability]
@@ -29,59 +35,6 @@ class Record(BaseModel):
     """Base of all records: frozen, and strict about what it is given."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Label(StrEnum):
-    """What a case is held to be. `UNKNOWN` is said when nobody gave a usable answer; it is never "normal"."""
-
-    NORMAL = "normal"
-    ANOMALOUS = "anomalous"
-    UNKNOWN = "unknown"
-
-
-class Decision(StrEnum):
-    """What the uncertainty monitor decides to do with a verdict."""
-
-    ACCEPT = "accept"
-    REFLECT = "reflect"
-    DEFER = "defer"
-
-
-class Parse(StrEnum):
-    """How an agent's answer was obtained. The last five are not answers: they raise uncertainty."""
-
-    EMBEDDED = "embedded"
-    """By experts, without a model."""
-    RECORDED = "recorded"
-    """Read from a recording of an earlier perception."""
-    PARSED = "parsed"
-    """The model's text followed the schema."""
-    REPAIRED = "repaired"
-    """It did after one repair turn."""
-    UNPARSED = "unparsed"
-    """It did not, even after one repair turn."""
-    REFUSED = "refused"
-    """The model declined to answer."""
-    FAILED = "failed"
-    """The model did not answer at all: down, timed out, out of retries."""
-    EXHAUSTED = "exhausted"
-    """It looked on and on, until what it may use up was used up."""
-    BLIND = "blind"
-    """Nobody was asked: the camera sees nothing that could be judged."""
-
-    @property
-    def usable(self) -> bool:
-        """Whether there is an answer to go by."""
-        return self not in (Parse.UNPARSED, Parse.REFUSED, Parse.FAILED, Parse.EXHAUSTED, Parse.BLIND)
-
-
-class CaseStatus(StrEnum):
-    """Where a case stands: waiting for a model, or for a person, answered but not yet concluded, or done."""
-
-    HELD = "held"
-    PENDING = "pending"
-    RESOLVED = "resolved"
-    DONE = "done"
 
 
 class Window(Record):
@@ -158,24 +111,6 @@ class Perception(Record):
     screen_text: tuple[str, ...] = ()
     parse: Parse
     note: str = ""
-
-
-class RuleKind(StrEnum):
-    """What a rule describes."""
-
-    NORMAL = "normal"
-    ANOMALOUS = "anomalous"
-    QUESTION = "question"
-    """It describes nothing and judges nothing: perceivers are asked it, and their answers are facts."""
-
-
-class RuleStatus(StrEnum):
-    """Only active rules judge; proposed ones wait for a person, rejected ones stay on record with the reason."""
-
-    PROPOSED = "proposed"
-    ACTIVE = "active"
-    DISABLED = "disabled"
-    REJECTED = "rejected"
 
 
 class Threshold(Record):

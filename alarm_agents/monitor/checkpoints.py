@@ -20,7 +20,7 @@ from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from pydantic import BaseModel
 
-from alarm_agents import types
+from alarm_agents import enums, types
 from alarm_agents.graphs.builder import Compiled
 from alarm_agents.workspace.database import PRAGMAS
 
@@ -139,7 +139,9 @@ def thread(case_id: str) -> Any:
 
 def _records() -> list[tuple[str, ...]]:
     return [
-        (types.__name__, name)
+        (found.__module__, name)
         for name, found in vars(types).items()
-        if inspect.isclass(found) and issubclass(found, (BaseModel, Enum)) and found.__module__ == types.__name__
+        if inspect.isclass(found)
+        and issubclass(found, (BaseModel, Enum))
+        and found.__module__ in (types.__name__, enums.__name__)
     ]
