@@ -22,7 +22,6 @@ from alarm_agents.yamlfile import explain, read_yaml
 
 EMBEDDED = "embedded"
 Point = tuple[float, float]
-
 EXPERTS = ("motion", "geometry", "appearance", "presence", "captions")
 OBSERVED_NAMES = (*EXPERTS, "measures", "facts", "zones", "caption", "clock")
 """What a rule's predicate may speak of; `alarm_agents.agents.predicates.observed` fills them in."""
@@ -182,7 +181,7 @@ class EdgeSettings(Block):
 
 
 class ReflectionSettings(Block):
-    """What one second look by a model may use up; after that it counts as one that cannot tell. And what it counts."""
+    """What one second look by a model may use up; after that it counts as one that cannot tell."""
 
     rounds: int = Field(4, ge=1, le=50)
     """Turns of the model; in the last one it must end."""
@@ -191,8 +190,7 @@ class ReflectionSettings(Block):
     tokens: int = Field(40_000, ge=1)
     """Tokens of all turns together, where the server counts them."""
     seconds: float = Field(120.0, gt=0)
-    overrules: bool = True
-    """Whether its verdict stands in place of the reasoners', or joins them as one more voice."""
+    overrules: bool = True  # its verdict stands in place of the reasoners', or else joins them as one more voice
 
 
 class GraphSettings(Block):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]
+import jsonschema
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ValidationError
 from referencing import Registry

@@ -12,10 +12,10 @@ from alarm_agents.evaluation.metrics import (
     FloatArray,
     FrameTable,
     IntArray,
-    accuracy_at_deferral,
     frame_auroc,
 )
 from alarm_agents.types import Case, Label
+from alarm_agents.uncertainty.risk import accuracy_at_deferral
 
 BINS = 10
 REJECTED = tuple(round(0.05 * step, 2) for step in range(19))
