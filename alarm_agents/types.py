@@ -257,8 +257,9 @@ class Verdict(Record):
     model: str
     label: Label
     p_anomaly: Probability | None = None
-    p_from: Literal["log-probabilities", "stated"] | None = None
-    """Where a model's p is from: the log-probabilities of its label, or the number that it wrote."""
+    p_from: Literal["log-probabilities", "distilled", "sampled", "stated"] | None = None
+    """Where a model's p is from: the log-probabilities of its label, a classifier of texts that was distilled from the
+    members' own verdicts, its label alone, or the number that it wrote."""
     p_value: Probability | None = None
     """How likely a normal window is to be as odd, by the references; None where there are none."""
     budget_verified: bool = False

@@ -19,6 +19,9 @@ from alarm_agents.evaluation.suite import load_suite
 def test(
     suite: Annotated[Path, typer.Argument(help="The suite's YAML file; paths in it are relative to it.")],
     seed: Annotated[int | None, typer.Option(help="Draw the references with this seed instead of the suite's.")] = None,
+    compare: Annotated[
+        str, typer.Option(help="Recorded cases: signals and baselines to put side by side, as `margin,majority,tfidf`.")
+    ] = "",
     json_: JsonOption = False,
     report: ReportOption = None,
 ) -> None:
@@ -30,8 +33,9 @@ def test(
 
     found = load_suite(suite)
     workspace = open_workspace()
+    names = [name.strip() for name in compare.split(",") if name.strip()]
     with notes.status("opening") as status:
-        work = run_suite(workspace, found, suite, seed=seed, progress=status.update)
+        work = run_suite(workspace, found, suite, seed=seed, compare=names, progress=status.update)
         result = run_traced(workspace, work)
     spans = {case["run"]: case["labelled"] for case in result["cases"]}
     write_report(workspace, list(spans), report, labelled=spans, result=result)

@@ -15,6 +15,7 @@ NAMES = (
     *("frame_auroc", "frame_ap", "accuracy", "precision", "recall", "f1", "false_alarms_per_hour"),
     *("ece", "brier", "aurc", "eaurc", "uncertainty_auroc", "deferred"),
     *(f"accuracy_at_deferral.{share}" for share in DEFERRAL_SHARES),
+    *("case_accuracy", "case_auroc", "coverage", "accepted_error", "missed", "over_majority", "over_majority_worst"),
     *("gain_over_best_member", "reflections.rightly", "reflections.wrongly", "reflections.net"),
 )
 """The metrics of `alarm_agents.evaluation`, as a suite names them."""
@@ -58,7 +59,10 @@ def _held(name: str, bounds: Bounds, value: float | None) -> Expectation:
 
 
 def _look_up(metrics: Mapping[str, Any], name: str) -> float | None:
-    """The metric of that name; `accuracy_at_deferral.0.1` is the entry "0.1" of `accuracy_at_deferral`."""
+    """The metric of that name, None where this kind of suite has none.
+
+    `accuracy_at_deferral.0.1` is the entry "0.1" of `accuracy_at_deferral`.
+    """
     head, _, key = name.partition(".")
-    value: float | None = metrics[head][key] if key else metrics[head]
+    value: float | None = metrics.get(head, {}).get(key) if key else metrics.get(head)
     return value

@@ -25,12 +25,18 @@ def render(result: Mapping[str, Any]) -> RenderableType:
     the number of frames that got no score, `rows`, metrics of other ways to score the same frames, and `flip`, where
     there are any.
     """
-    parts: list[RenderableType] = [_summary(result), _metrics(result["metrics"], result.get("rows", {}))]
+    if "recorded" in result:
+        metrics = _spread(result["metrics"], result["metrics_sd"])
+        parts: list[RenderableType] = [_recorded(result), metrics, _compared(result)]
+    else:
+        parts = [_summary(result), _metrics(result["metrics"], result.get("rows", {}))]
     if result.get("flip"):
         parts.append(_flip(result["flip"]))
     if result["expectations"]:
         parts.append(_expectations(result["expectations"]))
     parts.append(_reliability(result["curves"]["reliability"]))
+    if "recorded" in result:
+        return Group(*parts, _groups(result["by_group"]))
     parts += [_part(name, rows) for name, rows in result["by"].items() if rows and name != "source"]
     return Group(*parts, _cases(result["cases"]))
 
@@ -70,6 +76,44 @@ def _metrics(metrics: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) 
     for row, values in rows.items():
         for name, value in values.items():
             table.add_row(Text(f"{_plain(name)} {_plain(row)}"), _number(value))
+    return table
+
+
+def _recorded(result: Mapping[str, Any]) -> Text:
+    lines = Text.assemble(
+        (f"{_plain(result['suite'])}: ", "bold"),
+        _verdict(result["passed"]),
+        f"\n{result['recorded']} recorded cases, {result['splits']} splits, {_number(result['seconds'], '.1f')} s; ",
+        "members: ",
+        ", ".join(f"{_plain(name)} ({count} answers missing)" for name, count in result["missing"].items()),
+    )
+    if result["dropped"]:
+        names = ", ".join(map(_plain, result["dropped"]))
+        lines.append(f"\nleft out, as their verdict never changes: {names}", "yellow")
+    return lines
+
+
+def _spread(metrics: Mapping[str, Any], deviation: Mapping[str, Any]) -> Table:
+    table, spreads = _table("Metrics", "metric", "mean", "sd"), flat(deviation)
+    for name, value in flat(metrics).items():
+        table.add_row(Text(name), _number(value), _number(spreads.get(name)))
+    return table
+
+
+def _compared(result: Mapping[str, Any]) -> Table:
+    rows: Mapping[str, Mapping[str, Any]] = {"this system": flat(result["metrics"]), **result["rows"]}
+    columns = ("case_accuracy", "case_auroc", "aurc", "accuracy_at_deferral.0.3")
+    table = _table("On the same splits", "", *columns)
+    for name, values in rows.items():
+        table.add_row(name, *(_number(values[column]) for column in columns))
+    return table
+
+
+def _groups(groups: Mapping[str, Mapping[str, Any]]) -> Table:
+    columns = ("cases", "case_accuracy", "aurc", "missed", "over_majority")
+    table = _table("Groups", "group", *columns)
+    for name, values in groups.items():
+        table.add_row(Text(_plain(name), overflow="fold"), *(_number(values[key]) for key in columns))
     return table
 
 

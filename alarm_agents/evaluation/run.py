@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.expectations import check
 from alarm_agents.evaluation.flip import compare
 from alarm_agents.evaluation.labels import read_labels
 from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute, frame_auroc
+from alarm_agents.evaluation.recordings import run_recorded
 from alarm_agents.evaluation.references import Chosen, choose, merged, spoken
 from alarm_agents.evaluation.reliability import broken_down, curves
 from alarm_agents.evaluation.suite import LabelledSource, Suite
@@ -42,13 +44,25 @@ class Outcome:
 
 
 async def run_suite(
-    workspace: Workspace, suite: Suite, file: Path, *, seed: int | None = None, progress: Progress = lambda _: None
+    workspace: Workspace,
+    suite: Suite,
+    file: Path,
+    *,
+    seed: int | None = None,
+    compare: Sequence[str] = (),
+    progress: Progress = lambda _: None,
 ) -> dict[str, Any]:
     """The result of one run, as `alarm test --json` prints it; also kept in the workspace.
 
     Each suite and seed has a namespace of its own, emptied first, so that runs never meet. Suites never block: a
     deferred case keeps the score it had and counts as deferred. Raises `AlarmError` for what cannot be run.
     """
+    if suite.recorded:
+        result = run_recorded(suite, seed=seed, compare=compare, progress=progress)
+        workspace.runs.save_suite_result(suite.name, result)
+        return result
+    if compare:
+        raise ScenarioError("only recorded cases can be compared", where="--compare", remedy="leave it out")
     started = time.monotonic()
     chosen = seed if seed is not None else (suite.references.seed if suite.references else suite.seed)
     scenario, _ = load_monitor(suite.scenario_location)

@@ -16,6 +16,7 @@ from natsort import natsorted
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from alarm_agents.errors import ScenarioError
+from alarm_agents.evaluation.calibration import Calibration
 from alarm_agents.evaluation.expectations import NAMES, Bounds
 from alarm_agents.evaluation.references import Chosen, choose
 from alarm_agents.scenario import Block
@@ -23,7 +24,7 @@ from alarm_agents.tools.smoothing import CAUSAL, OFFLINE, Smoothing
 from alarm_agents.yamlfile import explain, read_yaml
 
 PathText = Annotated[str, Field(min_length=1)]
-Kind = Literal["auto", "captions"]
+Kind = Literal["auto", "captions", "recorded"]
 
 
 def _source_in_short(value: object) -> object:
@@ -50,6 +51,19 @@ class CaseSource(Block):
 
     kind: Kind = "auto"
     path: PathText
+    annotations: PathText | None = None
+    """For recorded cases: a JSONL file with more on each, as its `category`, joined by `id`."""
+
+    @model_validator(mode="after")
+    def _annotated(self) -> CaseSource:
+        if self.annotations is not None and not self.recorded:
+            raise ValueError("annotations are for recorded cases: say kind: recorded")
+        return self
+
+    @property
+    def recorded(self) -> bool:
+        """Whether these are recorded cases, which carry their labels inside."""
+        return self.kind == "recorded"
 
     @property
     def captions(self) -> bool:
@@ -68,7 +82,7 @@ class SuiteCase(Block):
 
     @model_validator(mode="after")
     def _labelled(self) -> SuiteCase:
-        if self.labels is None and not self.source.captions:
+        if self.labels is None and not (self.source.captions or self.source.recorded):
             raise ValueError("frames and videos need labels: a CSV file with the columns frame,label")
         return self
 
@@ -127,7 +141,8 @@ class LabelledSource:
     path: Path
     kind: Kind
     labels: Path
-    """The file to read labels from; the captions file itself where the labels are inside."""
+    """The file to read labels from; the captions or recorded file itself where the labels are inside."""
+    annotations: Path | None = None
 
 
 class Suite(Block):
@@ -140,6 +155,7 @@ class Suite(Block):
     cases: tuple[SuiteCase, ...] = Field(min_length=1)
     smoothing: Annotated[Smoothing, BeforeValidator(_smoothing_in_short)] = CAUSAL
     flip: Flip | None = None
+    calibration: Calibration | None = None
     seed: int = Field(0, ge=0)
     expect: dict[str, Bounds] = Field({})
     # Private, so that a file can't set it.
@@ -150,6 +166,21 @@ class Suite(Block):
         if self.flip and not (self.references and self.references.kind == "captions"):
             raise ValueError("flip adds captions to the references: it needs references of kind: captions")
         return self
+
+    @model_validator(mode="after")
+    def _recorded_alone(self) -> Suite:
+        if self.recorded and not all(case.source.recorded for case in self.cases):
+            raise ValueError("recorded cases are measured by case, others by frame: give each a suite of its own")
+        if self.recorded and (self.references or self.flip):
+            raise ValueError("recorded cases have been judged already: references and flip say nothing to them")
+        if self.calibration and not self.recorded:
+            raise ValueError("calibration is for recorded cases: say kind: recorded")
+        return self
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the suite is of recorded cases."""
+        return any(case.source.recorded for case in self.cases)
 
     @field_validator("expect", mode="before")
     @classmethod
@@ -196,9 +227,14 @@ class Suite(Block):
                 if path.resolve() in sources:
                     raise self._wrong(f"cases.{i}.source: {name} is a case already", "name every source once")
                 labels = self._labels(case, path, f"cases.{i}.labels", several=len(names) > 1)
-                kind: Kind = "captions" if case.source.captions else "auto"
-                sources[path.resolve()] = LabelledSource(name=name, path=path, kind=kind, labels=labels)
+                kind: Kind = "captions" if case.source.captions else case.source.kind
+                more = self._annotations(case, f"cases.{i}.source.annotations")
+                sources[path.resolve()] = LabelledSource(name, path, kind, labels, more)
         return list(sources.values())
+
+    def _annotations(self, case: SuiteCase, key: str) -> Path | None:
+        name = case.source.annotations
+        return self.folder / self._matches(name, key)[0] if name is not None else None
 
     def _labels(self, case: SuiteCase, source: Path, key: str, *, several: bool) -> Path:
         if case.labels is None:

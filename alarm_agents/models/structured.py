@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from alarm_agents.models.jsontext import Unusable, find_values, without_thinking
+from alarm_agents.models.prose import read_prose
 from alarm_agents.models.refusals import is_refusal
 
 T = TypeVar("T", bound=BaseModel)
@@ -66,8 +67,11 @@ def parse_reply(text: str, schema: type[T], *, refusal: str | None = None) -> Pa
     try:
         answer = without_thinking(text)
         found = {_canonical(value) for value in find_values(answer)}
-        if not found and is_refusal(answer):
-            return Refused("the model declined in words", *mark)
+        if not found:
+            if is_refusal(answer):
+                return Refused("the model declined in words", *mark)
+            told = read_prose(answer, schema)
+            found = {_canonical(told)} if told else found
         return Parsed(schema.model_validate_json(_the_one(found, schema, answer), strict=True), *mark)
     except Unusable as error:
         return Unparsed(str(error), *mark)

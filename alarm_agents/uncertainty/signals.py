@@ -5,9 +5,13 @@ None of them costs a model call of its own: they read what the members have answ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from alarm_agents.types import Label, Perception, SimilarCase, Verdict
+import numpy as np
+from numpy.typing import NDArray
+
+from alarm_agents.types import Label, Perception, RuleKind, SimilarCase, Verdict
 
 NEAR = 0.5
 """Cosine similarity under which a resolved case says nothing about the one at hand."""
@@ -74,3 +78,65 @@ def memory(p: float | None, similar: Sequence[SimilarCase]) -> float | None:
     weight = sum(case.similarity for case in near)
     anomalous = sum(case.similarity for case in near if case.label is Label.ANOMALOUS)
     return abs(p - anomalous / weight)
+
+
+def margin(p: float) -> float:
+    """How near p is to even: 1 - |2p - 1|, in [0, 1]. It ranks as `entropy` does."""
+    return 1.0 - abs(2.0 * p - 1.0)
+
+
+def entropy(p: float) -> float:
+    """Shannon's entropy of an event of probability p, in bits, in [0, 1]; of the mean p it is the total uncertainty."""
+    return -sum(q * math.log2(q) for q in (p, 1.0 - p) if q > 0.0)
+
+
+def mutual_information(members: Sequence[float]) -> float | None:
+    """What the members disagree on: the entropy of their mean p minus their mean entropy, in [0, 1].
+
+    The epistemic part of the total uncertainty; the mean entropy is the aleatoric part (Depeweg et al., ICML 2018).
+    """
+    if len(members) < 2:
+        return None
+    mean = sum(members) / len(members)
+    return max(0.0, entropy(mean) - sum(map(entropy, members)) / len(members))
+
+
+def vote_entropy(labels: Sequence[Label]) -> float | None:
+    """The entropy of the share of members that say "anomalous", in bits, in [0, 1]; None without a vote."""
+    votes = [label is Label.ANOMALOUS for label in labels if label is not Label.UNKNOWN]
+    return entropy(sum(votes) / len(votes)) if votes else None
+
+
+def rule_ambiguity(cited: Sequence[RuleKind]) -> float | None:
+    """Whether rules of both kinds were cited: 1 - |normal - anomalous| / (normal + anomalous), in [0, 1].
+
+    None where no rule was cited.
+    """
+    odd = sum(kind is RuleKind.ANOMALOUS for kind in cited)
+    return 1.0 - abs(len(cited) - 2 * odd) / len(cited) if cited else None
+
+
+def dispersion(vectors: NDArray[np.float32]) -> float | None:
+    """How far apart the members' texts are: 1 - their mean cosine over all pairs, in [0, 1] (opposites count as 1).
+
+    `vectors` are unit vectors, (members, dimensions), of those that gave a text; None for less than two.
+    """
+    count = len(vectors)
+    if count < 2:
+        return None
+    total = float(np.square(np.asarray(vectors, float).sum(axis=0)).sum()) - float(np.square(vectors).sum())
+    return min(1.0, max(0.0, 1.0 - total / (count * (count - 1))))
+
+
+def set_disagreement(sets: Sequence[frozenset[str]]) -> float | None:
+    """The mean Jaccard distance of all pairs, 1 - |A and B| / |A or B|, in [0, 1]; None for less than two sets."""
+    pairs = [(a, b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
+    return sum(1.0 - len(a & b) / len(a | b) if a | b else 0.0 for a, b in pairs) / len(pairs) if pairs else None
+
+
+def critic_rejections(first: Sequence[Label], after: Label) -> float | None:
+    """The share of first verdicts that the second look says otherwise than, in [0, 1]; None without both."""
+    told = [label for label in first if label is not Label.UNKNOWN]
+    if not told or after is Label.UNKNOWN:
+        return None
+    return sum(label is not after for label in told) / len(told)

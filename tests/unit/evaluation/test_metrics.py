@@ -17,6 +17,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
 from alarm_agents.evaluation import metrics
+from alarm_agents.evaluation.casewise import case_metrics
 from alarm_agents.evaluation.expectations import NAMES, Bounds, check
 from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute
@@ -57,6 +58,9 @@ def test_names_and_order_of_the_keys() -> None:
     flat |= {f"accuracy_at_deferral.{share}" for share in found["accuracy_at_deferral"]}
     of_cases = of_members([], None)
     flat |= {"gain_over_best_member"} | {f"reflections.{name}" for name in of_cases["reflections"]}
+    nobody = np.zeros(0)
+    cases = case_metrics(np.zeros(0, int), nobody, nobody, nobody, accept_below=0.5)
+    flat |= {name for name in cases if name not in ("accuracy_at_deferral", "unscored")} | {"over_majority_worst"}
     assert set(NAMES) == flat
 
 

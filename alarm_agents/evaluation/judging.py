@@ -1,0 +1,159 @@
+"""Ways to judge recorded cases: the system's own, with or without labels, and the baselines beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from alarm_agents.evaluation.calibration import Split
+from alarm_agents.evaluation.recorded import Panel, mean_of
+from alarm_agents.memory.remembered import FEWEST, Remembered
+from alarm_agents.uncertainty.alarm2025 import Alarm2025, LowRank
+from alarm_agents.uncertainty.combination import Combination, equal, fitted
+from alarm_agents.uncertainty.signals import margin
+
+FloatArray = NDArray[np.float64]
+UNLABELLED = ("margin",)
+"""What counts without labels: disagreement between members did not find errors, so it waits for labels to weigh it."""
+SIGNALS = ("margin", "mutual_information", "vote_entropy", "dispersion", "set_disagreement", "residual", "memory")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Cases (rows of the panel) with the p of an anomaly and the uncertainty of each; NaN where nobody answered."""
+
+    rows: NDArray[np.int_]
+    p: FloatArray
+    score: FloatArray
+
+    @property
+    def verdict(self) -> NDArray[np.int_]:
+        """1 where the case is held to be anomalous, 0 normal, -1 where nobody could say."""
+        return np.where(np.isfinite(self.p), (np.nan_to_num(self.p) >= 0.5).astype(int), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Both parts of a split, judged alike: each calibration case by the others alone."""
+
+    calibration: Judged
+    rest: Judged
+    weights: Mapping[str, float]
+
+
+def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bool = True) -> Outcome:
+    """The members' p and, with labels, what memory says; uncertainty is the fitted combination, or one signal alone."""
+    members = mean_of(panel.p_members)
+    known = split.calibration[np.isfinite(members[split.calibration])]
+    if not labels or len(known) < FEWEST:
+        rest = _described(panel, split.rest, split.rest, members[split.rest], None)
+        names = (only,) if only in rest else UNLABELLED
+        values = {name: rest[name] for name in names}
+        made = equal(values)
+        return Outcome(_nothing(), _scored(panel, split.rest, members[split.rest], values, made), made.weights)
+    groups = [panel.groups[row] for row in known]
+    memory = Remembered(panel.vectors[known], panel.labels[known].tolist(), members[known].tolist(), groups)
+    held, p_held = known[memory.rows], memory.held_out
+    p_rest = memory.p_of(panel.vectors[split.rest], members[split.rest].tolist())
+    values = _described(panel, known, held, p_held, panel.majority[held])
+    rest = _described(panel, known, split.rest, p_rest, panel.majority[split.rest])
+    if only is not None:
+        values, rest = {only: values[only]}, {only: rest[only]}
+    wrong = ((p_held >= 0.5).astype(int) != panel.labels[held]).tolist()
+    made = fitted(values, wrong)
+    return Outcome(
+        _scored(panel, held, p_held, values, made), _scored(panel, split.rest, p_rest, rest, made), made.weights
+    )
+
+
+def by_majority(panel: Panel, split: Split) -> Outcome:
+    """The share of members that say anomalous; how even the votes are is the uncertainty."""
+    return _plain(panel.majority, 1.0 - np.abs(2.0 * panel.majority - 1.0), split)
+
+
+def by_alarm2025(panel: Panel, split: Split) -> Outcome:
+    """The majority's verdict with ALARM's uncertainty (S3 needs a second look, which recordings have none of)."""
+    frozen = split.calibration if len(split.calibration) else split.rest
+    evenness = np.nan_to_num(np.array(list(panel.signals["vote_entropy"]), float), nan=1.0)
+    parts = [evenness]
+    if panel.similarities.shape[1] > 1:
+        parts.append(LowRank(panel.similarities[frozen]).residuals(panel.similarities))
+    made = Alarm2025([part[frozen] for part in parts])
+    return _plain(panel.majority, made.score(parts), split)
+
+
+def by_words(panel: Panel, split: Split) -> Outcome:
+    """No agents: TF-IDF and logistic regression (scikit-learn) on all that was written, from labels to labels."""
+    if len(np.unique(panel.labels[split.calibration])) < 2:
+        return _plain(np.full(len(panel.labels), np.nan), np.ones(len(panel.labels)), split)
+    pipe = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=1_000))
+    pipe.fit([panel.texts[row] for row in split.calibration], panel.labels[split.calibration])
+    p = pipe.predict_proba(panel.texts)[:, 1]
+    return _plain(p, 1.0 - np.abs(2.0 * p - 1.0), split)
+
+
+WAYS: Mapping[str, Callable[[Panel, Split], Outcome]] = {
+    "majority": by_majority,
+    "label-free": partial(by_system, labels=False),
+    "alarm2025": by_alarm2025,
+    "tfidf": by_words,
+    **{name: partial(by_system, only=name) for name in SIGNALS},
+}
+"""What `--compare` may name: baselines, and the signals one by one under the system's own verdicts."""
+
+
+def _described(
+    panel: Panel, frozen: NDArray[np.int_], rows: NDArray[np.int_], p: FloatArray, said: FloatArray | None
+) -> dict[str, list[float | None]]:
+    """The signals of those cases by name; statistics are of the `frozen` cases.
+
+    `said` is the votes' share, where memory has spoken since.
+    """
+    found: dict[str, list[float | None]] = {name: [each[row] for row in rows] for name, each in panel.signals.items()}
+    found["margin"] = [margin(float(value)) if np.isfinite(value) else None for value in p]
+    if panel.similarities.shape[1] > 1:
+        found["residual"] = LowRank(panel.similarities[frozen]).residuals(panel.similarities[rows]).tolist()
+    if said is not None:
+        found["memory"] = [float(v) if np.isfinite(v) else None for v in np.abs(said - p)]
+    return found
+
+
+def _scored(
+    panel: Panel, rows: NDArray[np.int_], p: FloatArray, values: Mapping[str, Sequence[float | None]], made: Combination
+) -> Judged:
+    """Uncertainty as combined; with n of N members missing it is 1 - (1 - n/N)(1 - that)."""
+    combined = [made.score({name: each[i] for name, each in values.items()}) for i in range(len(rows))]
+    there = np.isfinite(panel.votes[rows]).mean(axis=1)
+    return Judged(rows, p, 1.0 - there * (1.0 - np.array(combined, float)))
+
+
+def _plain(p: FloatArray, score: FloatArray, split: Split) -> Outcome:
+    parts = [Judged(rows, p[rows], np.nan_to_num(score[rows], nan=np.inf)) for rows in (split.calibration, split.rest)]
+    return Outcome(*parts, weights={})
+
+
+def _nothing() -> Judged:
+    return Judged(np.zeros(0, int), np.zeros(0), np.zeros(0))
+
+
+def records(panel: Panel, judged: Judged) -> list[dict[str, Any]]:
+    """The cases one by one, ready for JSON: id, label, p, score, group, verdict (None where nobody could say)."""
+    return [
+        {
+            "id": panel.cases[row].id,
+            "label": int(panel.labels[row]),
+            "p": float(p) if np.isfinite(p) else None,
+            "score": float(score),
+            "group": panel.groups[row],
+            "verdict": int(verdict) if verdict >= 0 else None,
+        }
+        for row, p, score, verdict in zip(judged.rows, judged.p, judged.score, judged.verdict, strict=True)
+    ]

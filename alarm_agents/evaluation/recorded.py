@@ -1,0 +1,141 @@
+"""Recorded cases as arrays: what the members said of each, and what can be told from that without any label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alarm_agents.errors import ScenarioError
+from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.sources.recorded import RecordedCase, read_case_labels, read_recorded
+from alarm_agents.types import Label
+from alarm_agents.uncertainty import signals
+from alarm_agents.uncertainty.alarm2025 import pair_similarities
+from alarm_agents.uncertainty.distilled import Distilled
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The cases of a suite and the members that count; rows are cases, columns members, NaN is a missing answer."""
+
+    cases: Sequence[RecordedCase]
+    labels: NDArray[np.int_]
+    members: tuple[str, ...]
+    dropped: tuple[str, ...]
+    """Members whose verdict never changes, which tell nothing apart."""
+
+    @classmethod
+    def read(cls, files: Sequence[tuple[Path, Path | None]]) -> Panel:
+        """From recorded files and their annotations; raises `SourceError`, and `ScenarioError` without any member."""
+        cases = [case for path, more in files for case in read_recorded(path, more)]
+        labels = {key: label for path, _ in files for key, label in read_case_labels(path).items()}
+        names = list(dict.fromkeys(member for case in cases for member in case.verdicts))
+        told = {name: {case.verdicts[name].label for case in cases if name in case.verdicts} for name in names}
+        kept = tuple(name for name in names if len(told[name] - {Label.UNKNOWN}) > 1)
+        if not kept or len({case.id for case in cases}) < len(cases):
+            why = "no member ever changes its verdict" if not kept else "a case stands in two files"
+            raise ScenarioError(f"the recorded cases cannot be used: {why}", where=str(files[0][0]))
+        dropped = tuple(name for name in names if name not in kept)
+        return cls(cases, np.array([labels[case.id] for case in cases]), kept, dropped)
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """The category of each case, empty where it has none."""
+        return [case.category for case in self.cases]
+
+    @cached_property
+    def votes(self) -> FloatArray:
+        """1 where the member says anomalous, 0 normal, NaN where it gave no usable verdict."""
+        value = {Label.ANOMALOUS: 1.0, Label.NORMAL: 0.0, Label.UNKNOWN: np.nan}
+        return self._table(lambda case, name: value[case.verdicts[name].label] if name in case.verdicts else np.nan)
+
+    @cached_property
+    def majority(self) -> FloatArray:
+        """The share of the members that say anomalous; NaN where nobody said anything."""
+        return mean_of(self.votes)
+
+    @cached_property
+    def seen(self) -> list[list[str]]:
+        """What each member saw, in words; empty where it said nothing."""
+        return [
+            [case.perceptions[n].caption if n in case.perceptions else "" for n in self.members] for case in self.cases
+        ]
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """All that the members wrote of a case, as memory keeps it: what was seen, and why they judged as they did."""
+        why = [[case.verdicts[n].rationale if n in case.verdicts else "" for n in self.members] for case in self.cases]
+        usable = np.isfinite(self.votes)
+        return [
+            "\n".join(part for pair, ok in zip(zip(a, b, strict=True), row, strict=True) if ok for part in pair if part)
+            for a, b, row in zip(self.seen, why, usable, strict=True)
+        ]
+
+    @cached_property
+    def vectors(self) -> NDArray[np.float32]:
+        """The texts' embeddings, (cases, dimensions), by the embedder that live memory uses."""
+        return default_embedder().embed(self.texts)
+
+    @cached_property
+    def sights(self) -> NDArray[np.float32]:
+        """The embeddings of what each member saw, (cases, members, dimensions)."""
+        flat = default_embedder().embed([text for row in self.seen for text in row])
+        return flat.reshape(len(self.cases), len(self.members), -1)
+
+    @cached_property
+    def p_members(self) -> FloatArray:
+        """The p of each member: the stated one where there is one, else distilled from all verdicts, else its vote."""
+        stated = self._table(_stated)
+        told = np.isfinite(self.votes)
+        texts = [
+            text for row, ok in zip(self.seen, told, strict=True) for text, there in zip(row, ok, strict=True) if there
+        ]
+        if not all(texts) or not Distilled.enough([bool(vote) for vote in self.votes[told]]):
+            return np.where(np.isfinite(stated), stated, self.votes)
+        p = np.full(told.shape, np.nan)
+        p[told] = Distilled(texts, [bool(vote) for vote in self.votes[told]]).p(texts)
+        return np.where(np.isfinite(stated), stated, p)
+
+    @cached_property
+    def signals(self) -> dict[str, list[float | None]]:
+        """The signals that need neither labels nor statistics of other cases, by name."""
+        words = [[frozenset(re.findall(r"[a-z]{4,}", text.lower())) for text in row if text] for row in self.seen]
+        sights = [rows[[bool(text) for text in texts]] for rows, texts in zip(self.sights, self.seen, strict=True)]
+        p = [[float(value) for value in row if np.isfinite(value)] for row in self.p_members]
+        labels = [[case.verdicts[n].label for n in self.members if n in case.verdicts] for case in self.cases]
+        return {
+            "dispersion": [signals.dispersion(each) for each in sights],
+            "set_disagreement": [signals.set_disagreement(each) for each in words],
+            "mutual_information": [signals.mutual_information(each) for each in p],
+            "vote_entropy": [signals.vote_entropy(each) for each in labels],
+        }
+
+    @cached_property
+    def similarities(self) -> FloatArray:
+        """The cosines of what was seen, by pair of members."""
+        return pair_similarities(self.sights)
+
+    def _table(self, cell: Any) -> FloatArray:
+        return np.array([[cell(case, name) for name in self.members] for case in self.cases], float)
+
+
+def mean_of(table: FloatArray) -> FloatArray:
+    """The mean of what each row has; NaN where it has nothing."""
+    there = np.isfinite(table)
+    total = np.where(there, table, 0.0).sum(axis=1)
+    return np.divide(total, there.sum(axis=1), out=np.full(len(table), np.nan), where=there.any(axis=1))
+
+
+def _stated(case: RecordedCase, name: str) -> float:
+    verdict = case.verdicts.get(name)
+    p = verdict.p_anomaly if verdict is not None and verdict.p_from == "stated" else None
+    return np.nan if p is None else p

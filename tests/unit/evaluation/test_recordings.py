@@ -1,0 +1,99 @@
+"""Suites of recorded cases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from alarm_agents.errors import ScenarioError
+from alarm_agents.evaluation.recordings import run_recorded
+from alarm_agents.evaluation.suite import load_suite
+
+ODD = ["a fox runs over the lawn", "a man climbs the fence", "a bear opens the bin"]
+CALM = ["a woman waters the lawn", "a boy rides to school", "the postman rings"]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """200 cases; each of two members errs in a fifth of them, one never changes, and some answers are cut off."""
+    draw = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = []
+    for number in range(200):
+        label = int(draw.random() < 0.5)
+        seen = str(draw.choice(ODD if label else CALM))
+        said = [label ^ int(draw.random() < 0.2) for _ in range(2)]
+        outputs = {
+            f"m{i}": json.dumps({"video_description": f"{seen} {number % 7}", "reasoning": "so", "anomaly": value})
+            for i, value in enumerate(said)
+        }
+        if number % 40 == 0:
+            outputs["m0"] = outputs["m0"][:-4]
+        outputs["fixed"] = '{"result": 0}'
+        rows.append({"id": str(number), "label": label, "category": f"c{number % 2}", "outputs": outputs})
+    path = tmp_path / "cases.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def run(file: Path, *, compare: tuple[str, ...] = (), **changes: Any) -> dict[str, Any]:
+    source = {"kind": "recorded", "path": file.name}
+    data = {"version": 1, "name": "r", "scenario": "smart_home", "cases": [{"source": source}], **changes}
+    (file.parent / "s.yaml").write_text(yaml.safe_dump(data))
+    return run_recorded(load_suite(file.parent / "s.yaml"), compare=compare)
+
+
+def test_half_of_the_labels_beat_the_votes_on_the_other_half(file: Path) -> None:
+    result = run(file, calibration={"repeats": 2}, expect={"case_accuracy": {"min": 0.8}})
+    assert result["dropped"] == ["fixed"]
+    assert result["missing"] == {"m0": 5, "m1": 0}
+    assert result["passed"]
+    assert result["metrics"]["case_accuracy"] > result["rows"]["majority"]["case_accuracy"]
+    assert set(result["by_group"]) == {"c0", "c1"}
+    assert result["metrics_sd"]["case_accuracy"] >= 0
+    one = result["records"]["rest"][0]
+    assert set(one) == {"id", "label", "p", "score", "group", "verdict"}
+    assert len(result["records"]["rest"]) == 100
+    assert json.loads(json.dumps(result, allow_nan=False))
+
+
+def test_without_labels_the_labels_change_nothing_that_is_judged(file: Path) -> None:
+    before = run(file, calibration={"fraction": 0})["records"]["rest"]
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("\n".join(json.dumps({**row, "label": 1 - row["label"]}) for row in rows))
+    after = run(file, calibration={"fraction": 0})["records"]["rest"]
+    assert [(one["p"], one["score"]) for one in before] == [(one["p"], one["score"]) for one in after]
+
+
+def test_the_labels_that_are_measured_are_never_read_before(file: Path) -> None:
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    before = run(file, calibration={"leave_out": 100})["records"]["rest"]
+    left = {one["id"] for one in before}
+    flipped = [{**row, "label": 1 - row["label"]} if row["id"] in left else row for row in rows]
+    file.write_text("\n".join(map(json.dumps, flipped)))
+    after = run(file, calibration={"leave_out": 100})["records"]["rest"]
+    assert [(one["p"], one["score"]) for one in before] == [(one["p"], one["score"]) for one in after]
+
+
+def test_signals_are_put_side_by_side(file: Path) -> None:
+    result = run(file, compare=("margin", "alarm2025"), calibration={"repeats": 1})
+    assert list(result["rows"]) == ["margin", "alarm2025"]
+    with pytest.raises(ScenarioError, match="no signal or baseline 'x'"):
+        run(file, compare=("x",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"references": {"sources": ["cases.jsonl"]}}, "judged already"),
+        ({"calibration": {"leave_out": 9, "fraction": 0.1}}, "leave_out measures"),
+        ({"calibration": {"fraction": 1}}, "less than 1"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(file: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ScenarioError, match=said):
+        run(file, **changes)
