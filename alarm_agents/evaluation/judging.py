@@ -136,8 +136,10 @@ def _scored(
 
 
 def _plain(p: FloatArray, score: FloatArray, split: Split) -> Outcome:
-    parts = [Judged(rows, p[rows], np.nan_to_num(score[rows], nan=np.inf)) for rows in (split.calibration, split.rest)]
-    return Outcome(*parts, weights={})
+    known, rest = (
+        Judged(rows, p[rows], np.nan_to_num(score[rows], nan=np.inf)) for rows in (split.calibration, split.rest)
+    )
+    return Outcome(known, rest, weights={})
 
 
 def _nothing() -> Judged:

@@ -132,7 +132,9 @@ def mean_of(table: FloatArray) -> FloatArray:
     """The mean of what each row has; NaN where it has nothing."""
     there = np.isfinite(table)
     total = np.where(there, table, 0.0).sum(axis=1)
-    return np.divide(total, there.sum(axis=1), out=np.full(len(table), np.nan), where=there.any(axis=1))
+    found: FloatArray = np.full(len(table), np.nan)
+    np.divide(total, there.sum(axis=1), out=found, where=there.any(axis=1))
+    return found
 
 
 def _stated(case: RecordedCase, name: str) -> float:

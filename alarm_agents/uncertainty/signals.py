@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from alarm_agents.types import Label, Perception, RuleKind, SimilarCase, Verdict
+from alarm_agents.types import Label, Perception, SimilarCase, Verdict
 
 NEAR = 0.5
 """Cosine similarity under which a resolved case says nothing about the one at hand."""
@@ -107,15 +107,6 @@ def vote_entropy(labels: Sequence[Label]) -> float | None:
     return entropy(sum(votes) / len(votes)) if votes else None
 
 
-def rule_ambiguity(cited: Sequence[RuleKind]) -> float | None:
-    """Whether rules of both kinds were cited: 1 - |normal - anomalous| / (normal + anomalous), in [0, 1].
-
-    None where no rule was cited.
-    """
-    odd = sum(kind is RuleKind.ANOMALOUS for kind in cited)
-    return 1.0 - abs(len(cited) - 2 * odd) / len(cited) if cited else None
-
-
 def dispersion(vectors: NDArray[np.float32]) -> float | None:
     """How far apart the members' texts are: 1 - their mean cosine over all pairs, in [0, 1] (opposites count as 1).
 
@@ -132,11 +123,3 @@ def set_disagreement(sets: Sequence[frozenset[str]]) -> float | None:
     """The mean Jaccard distance of all pairs, 1 - |A and B| / |A or B|, in [0, 1]; None for less than two sets."""
     pairs = [(a, b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
     return sum(1.0 - len(a & b) / len(a | b) if a | b else 0.0 for a, b in pairs) / len(pairs) if pairs else None
-
-
-def critic_rejections(first: Sequence[Label], after: Label) -> float | None:
-    """The share of first verdicts that the second look says otherwise than, in [0, 1]; None without both."""
-    told = [label for label in first if label is not Label.UNKNOWN]
-    if not told or after is Label.UNKNOWN:
-        return None
-    return sum(label is not after for label in told) / len(told)

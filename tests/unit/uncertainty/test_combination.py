@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarm_agents.types import Label, RuleKind
+from alarm_agents.types import Label
 from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.alarm2025 import LowRank
 from alarm_agents.uncertainty.combination import equal, fitted
@@ -25,9 +25,6 @@ def test_disagreement_is_within_the_total(members: list[float]) -> None:
 def test_signals_at_their_ends() -> None:
     assert signals.vote_entropy([Label.ANOMALOUS, Label.NORMAL, Label.UNKNOWN]) == 1.0
     assert signals.vote_entropy([Label.UNKNOWN]) is None
-    assert signals.rule_ambiguity([RuleKind.NORMAL, RuleKind.ANOMALOUS]) == 1.0
-    assert signals.rule_ambiguity([RuleKind.NORMAL]) == 0.0
-    assert signals.critic_rejections([Label.NORMAL, Label.ANOMALOUS], Label.NORMAL) == 0.5
     assert signals.set_disagreement([frozenset("ab"), frozenset("cd")]) == 1.0
     same = np.tile(np.array([[1.0, 0.0]], np.float32), (3, 1))
     assert signals.dispersion(same) == pytest.approx(0.0)
