@@ -37,6 +37,8 @@ def render(result: Mapping[str, Any]) -> RenderableType:
     if "recorded" in result:
         return Group(*parts, _groups(result["by_group"]))
     parts.append(_reliability(result["curves"]["reliability"]))
+    if "recorded" in result:
+        return Group(*parts, _groups(result["by_group"]))
     parts += [_part(name, rows) for name, rows in result["by"].items() if rows and name != "source"]
     return Group(*parts, _cases(result["cases"]))
 
