@@ -21,6 +21,7 @@ from alarm_agents.evaluation.casewise import case_metrics
 from alarm_agents.evaluation.expectations import NAMES, Bounds, check
 from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute
+from alarm_agents.uncertainty import risk
 
 NAN = math.nan
 
@@ -116,22 +117,22 @@ def test_frames_of_different_length_count_by_their_length() -> None:
 def test_aurc_by_hand() -> None:
     # From the least uncertain on: right, wrong, right, wrong; risks 0, 1/2, 1/3, 2/4.
     wrong = np.array([True, False, True, False])
-    assert metrics.aurc(wrong, np.array([0.4, 0.1, 0.2, 0.3])) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
+    assert risk.aurc(wrong, np.array([0.4, 0.1, 0.2, 0.3])) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
 
 
 def test_ties_are_the_mean_over_all_their_orders() -> None:
     wrong, uncertainty = np.array([1, 0, 1, 0, 0], dtype=bool), np.array([0.1, 0.5, 0.5, 0.5, 0.9])
     orders = [np.array([0, *middle, 4]) for middle in itertools.permutations([1, 2, 3])]
-    each = [metrics.aurc(wrong[order], np.arange(5.0)) for order in orders]
-    assert metrics.aurc(wrong, uncertainty) == pytest.approx(np.mean(each))  # type: ignore[arg-type]
+    each = [risk.aurc(wrong[order], np.arange(5.0)) for order in orders]
+    assert risk.aurc(wrong, uncertainty) == pytest.approx(np.mean(each))  # type: ignore[arg-type]
 
 
 def test_accuracy_at_deferral_by_hand() -> None:
     wrong = np.array([0, 0, 0, 0, 0, 0, 1, 0, 1, 1], dtype=bool)
-    kept = [metrics.accuracy_at_deferral(wrong, np.arange(10.0), share) for share in (0.0, 0.1, 0.2, 0.3)]
+    kept = [risk.accuracy_at_deferral(wrong, np.arange(10.0), share) for share in (0.0, 0.1, 0.2, 0.3)]
     assert kept == pytest.approx([7 / 10, 7 / 9, 7 / 8, 6 / 7])
     # Half of the boundary frame: 4.5 of 5 kept, 0.5 errors among them.
-    assert metrics.accuracy_at_deferral(wrong[5:], np.array([0, 4, 3, 1, 2.0]), 0.1) == pytest.approx(1 - 2.5 / 4.5)
+    assert risk.accuracy_at_deferral(wrong[5:], np.array([0, 4, 3, 1, 2.0]), 0.1) == pytest.approx(1 - 2.5 / 4.5)
 
 
 @pytest.mark.parametrize(
@@ -239,8 +240,8 @@ def test_order_of_frames_does_not_matter(rows: list[tuple[float, int, float, boo
 @given(answers)
 def test_aurc_is_a_share_and_no_ranking_beats_the_perfect_one(answers: list[tuple[bool, float]]) -> None:
     wrong, uncertainty = arrays(answers)
-    found, best = metrics.aurc(wrong, uncertainty), metrics.aurc(wrong, wrong.astype(float))
-    worst = metrics.aurc(wrong, 1.0 - wrong)
+    found, best = risk.aurc(wrong, uncertainty), risk.aurc(wrong, wrong.astype(float))
+    worst = risk.aurc(wrong, 1.0 - wrong)
     assert found is not None
     assert best is not None
     assert worst is not None
@@ -253,8 +254,8 @@ def test_aurc_is_a_share_and_no_ranking_beats_the_perfect_one(answers: list[tupl
 def test_uninformative_uncertainty_gives_the_plain_error_rate(answers: list[tuple[bool, float]], share: float) -> None:
     wrong, _ = arrays(answers)
     same = np.full(len(wrong), 0.4)
-    assert metrics.aurc(wrong, same) == pytest.approx(wrong.mean())
-    assert metrics.accuracy_at_deferral(wrong, same, share) == pytest.approx(1 - wrong.mean())
+    assert risk.aurc(wrong, same) == pytest.approx(wrong.mean())
+    assert risk.accuracy_at_deferral(wrong, same, share) == pytest.approx(1 - wrong.mean())
 
 
 @given(answers, st.sampled_from([0.1, 0.2, 0.3]))
@@ -262,7 +263,7 @@ def test_accuracy_at_deferral_stays_within_what_deferral_can_do(
     answers: list[tuple[bool, float]], share: float
 ) -> None:
     wrong, uncertainty = arrays(answers)
-    found = metrics.accuracy_at_deferral(wrong, uncertainty, share)
+    found = risk.accuracy_at_deferral(wrong, uncertainty, share)
     right, kept = (~wrong).sum(), (1 - share) * len(wrong)
     assert found is not None
     assert max(0.0, 1 - wrong.sum() / kept) - 1e-9 <= found <= min(1.0, right / kept) + 1e-9
