@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from alarm_agents.evaluation.expectations import DEFERRAL_SHARES
 from alarm_agents.evaluation.metrics import expected_calibration_error, frame_auroc
-from alarm_agents.uncertainty.risk import accuracy_at_deferral, aurc
+from alarm_agents.uncertainty.risk import accuracy_at_deferral, aurc, excess_aurc
 
 FloatArray = NDArray[np.float64]
 
@@ -39,6 +39,7 @@ def case_metrics(
         "accepted_error": _mean((called != labels.astype(bool))[accepted]),
         "missed": _mean((accepted & ~called)[odd]),
         "aurc": aurc(wrong, score[there]),
+        "eaurc": excess_aurc(wrong, score[there]),
         "uncertainty_auroc": frame_auroc(wrong.astype(np.int_), score[there]),
         "ece": expected_calibration_error(labels[there], p[there]),
         "brier": _mean(np.square(p[there] - labels[there])),

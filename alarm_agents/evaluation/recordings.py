@@ -14,6 +14,7 @@ from alarm_agents.evaluation.casewise import case_metrics, spread
 from alarm_agents.evaluation.expectations import check
 from alarm_agents.evaluation.judging import WAYS, Outcome, by_system, records
 from alarm_agents.evaluation.recorded import Panel
+from alarm_agents.evaluation.reliability import rejection, reliability
 from alarm_agents.evaluation.suite import Suite
 from alarm_agents.graphs.load import load_monitor
 
@@ -69,6 +70,7 @@ def run_recorded(
         "weights": spread([dict(outcome.weights) for outcome in outcomes])[0],
         "rows": rows,
         "by_group": _by_group(panel, outcomes, accept_below),
+        "curves": _curves(panel, outcomes),
         "expectations": [expectation.model_dump() for expectation in expectations],
         "records": {
             "calibration": records(panel, outcomes[0].calibration),
@@ -76,6 +78,14 @@ def run_recorded(
         },
         "cases": [],
     }
+
+
+def _curves(panel: Panel, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The curves of `alarm_agents.evaluation.reliability` over the measured parts of all splits together."""
+    p, score = (np.concatenate([getattr(each.rest, name) for each in outcomes]) for name in ("p", "score"))
+    labels, there = panel.labels[np.concatenate([each.rest.rows for each in outcomes])], np.isfinite(p)
+    wrong = (p[there] >= 0.5) != labels[there]
+    return {"reliability": reliability(labels[there], p[there]), "rejection": rejection(wrong, score[there])}
 
 
 def _measured(panel: Panel, outcomes: Sequence[Outcome], accept_below: float) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -162,3 +162,23 @@ def test_a_suite_that_cannot_run_is_refused_before_anything_runs(
 def test_labels_that_are_wrong_are_named_by_line(alarm: Alarm, suite: Path) -> None:
     (alarm.folder / "calm.csv").write_text("frame,label\n0,0\n1,maybe\n")
     assert "calm.csv:3: 'maybe' is not a label" in alarm("test", suite, code=2).err
+
+
+def test_recorded_answers_are_measured_by_case_and_reported(alarm: Alarm) -> None:
+    cases = [
+        {
+            "id": str(n),
+            "label": n % 2,
+            "outputs": {"a": f"anomaly: {n % 2}", "b": json.dumps({"anomaly": int(n % 3 == 0)})},
+        }
+        for n in range(60)
+    ]
+    (alarm.folder / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)))
+    source = "{kind: recorded, path: cases.jsonl}"
+    text = (
+        f"version: 1\nname: said\nscenario: smart_home\ncases: [{{source: {source}}}]\ncalibration: {{fraction: 0}}\n"
+    )
+    (alarm.folder / "said.yaml").write_text(text)
+    result = alarm("test", "said.yaml", "--json", "--report", "said.html").document
+    assert (result["recorded"], result["members"]) == (60, ["a", "b"])
+    assert "recorded cases" in (alarm.folder / "said.html").read_text()
