@@ -32,8 +32,6 @@ ALIKE = 0.6
 """Largest distance, in logs of speed, height and width, of two frames described together."""
 FEW = 3
 """Frames fewer than which are no description."""
-COMMON = 0.05
-"""Share of the faster kind's frames fewer than which are none: half hidden by something, it looks like anything."""
 MARGIN = 1.1
 """Times beyond what was seen that a description reaches."""
 TINY = 0.05
@@ -59,7 +57,7 @@ def split_kinds(references: Sequence[Sequence[Measurement]], provenance: Provena
     if len(set(owner[~shared].tolist())) >= PURE:
         # How fast the slower kind gets is seen where it is alone; what lies between is the other one coming and going.
         fast = shared & (frames[:, 0] > frames[~shared, 0].max())
-    boxes = _boxes(frames[fast & (frames[:, 2] > math.log(TINY))])
+    boxes = _boxes(frames[fast])
     if not boxes:
         return Kinds((), rest)
     for reference in set(owner[fast].tolist()):
@@ -103,18 +101,15 @@ def _split(speeds: NDArray[np.float64]) -> float | None:
 
 def _boxes(frames: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Ranges (2, 3) of speed, height and width, in usual ones, that describe the frames a few at a time."""
-    if len(frames) < FEW:
-        return []
     from sklearn.cluster import AgglomerativeClustering  # a third of a second, which only induction needs
 
     model = AgglomerativeClustering(n_clusters=None, linkage="complete", distance_threshold=ALIKE)
     labels = model.fit_predict(frames)
     groups = [frames[labels == label] for label in np.unique(labels)]
-    least = max(FEW, COMMON * len(frames))
     return [
         np.exp(np.stack([group.min(axis=0) - math.log(MARGIN), group.max(axis=0) + math.log(MARGIN)]))
         for group in groups
-        if len(group) >= least
+        if len(group) >= FEW
     ]
 
 
@@ -126,15 +121,14 @@ def _without(measurement: Measurement, apart: set[int]) -> Measurement:
     return measurement.model_copy(update={"frames": kept})
 
 
-def _within(measure: str, low: float, high: float) -> str:
-    return f"{measure} >= {low:.3f} && {measure} <= {high:.3f}"
-
-
 def _rule(boxes: Sequence[NDArray[np.float64]], provenance: Provenance, source: str) -> Rule:
+    parts = [
+        " && ".join(
+            f"{name} >= {low:.3f} && {name} <= {high:.3f}" for name, low, high in zip(MEASURES, *box, strict=True)
+        )
+        for box in boxes
+    ]
     low, high = np.min([box[0] for box in boxes], axis=0), np.max([box[1] for box in boxes], axis=0)
-    parts = [" && ".join(_within(*each) for each in zip(MEASURES, *box, strict=True)) for box in boxes]
-    # What the picture's edge cuts has no size yet: how fast it is must do.
-    parts.append(f"{_within(MEASURES[0], low[0], high[0])} && {MEASURES[2]} <= 0.0")
     text = (
         f"some things move at {low[0]:.1f} to {high[0]:.1f} times the usual speed, {low[1]:.1f} to {high[1]:.1f} times "
         f"as tall and {low[2]:.1f} to {high[2]:.1f} times as wide as things usually are tall"

@@ -28,8 +28,6 @@ from alarm_agents.uncertainty.calibration import Calibration
 from alarm_agents.uncertainty.graded import AT_TYPICAL, graded
 
 MAX_CITED = 8
-AROUND = 2
-"""Frames on either side that help to tell what is to be seen in one."""
 
 
 def observed(
@@ -174,17 +172,14 @@ def _induced(rule: Rule) -> bool:
 
 
 def _excuse(frames: list[float], measure: str, rules: Sequence[Rule], measurements: Sequence[Measurement]) -> None:
-    """Take the frames as usual that are beyond the measure's limit, and that a rule of normality describes.
-
-    Most of the frames beyond it around each decide: what passes before something changes its outline for a moment.
-    """
-    predicates = [rule.predicate for rule in rules if rule.predicate and measure in named_measures(rule.predicate)]
-    beyond = [place for place, p in enumerate(frames) if p >= 0.5]
-    described = {i: any(_describes(each, measurements, i) for each in predicates) for i in beyond}
-    for place in beyond:
-        near = [described[i] for i in beyond if abs(i - place) <= AROUND]
-        if 2 * sum(near) > len(near):
-            frames[place] = AT_TYPICAL
+    """Take the frames as usual that are beyond the measure's limit, and that a rule of normality describes."""
+    for rule in rules:
+        assert rule.predicate is not None
+        if measure not in named_measures(rule.predicate):
+            continue
+        for place, p in enumerate(frames):
+            if p >= 0.5 and _describes(rule.predicate, measurements, place):
+                frames[place] = AT_TYPICAL
 
 
 def _describes(predicate: str, measurements: Sequence[Measurement], place: int) -> bool:

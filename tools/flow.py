@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
-from alarm_agents.tools.scene import WORKING, Gray, Ground, fitted, gray, seconds_between
+from alarm_agents.tools.scene import WORKING, Gray, gray, seconds_between
 from alarm_agents.types import Box
 
 Flow = NDArray[np.float32]
@@ -26,7 +26,7 @@ NOTHING = np.empty(0, np.float32)  # no flow to start from: how a stream is cut 
 
 @dataclass(frozen=True)
 class Step:
-    """A picture and the one before it in grey (h, w), and the seconds between them."""
+    """A picture and the one before it in gray (h, w), and the seconds between them."""
 
     picture: Picture
     before: Gray
@@ -39,14 +39,12 @@ class Step:
         return self.picture.time
 
 
-def steps_of(pictures: Sequence[Picture], ground: Ground | None, tallest: int = WORKING) -> Iterator[Step]:
-    """Each picture after the first with the one before it, at most `tallest` pixels high.
-
-    Where the ground is known, they show what stands out from it alone.
-    """
-    shown = [gray(picture, tallest) if ground is None else ground.apart(picture, tallest) for picture in pictures]
-    for (old, new), (before, after) in zip(pairwise(pictures), pairwise(shown), strict=True):
-        yield Step(new, fitted(before, after), after, seconds_between(old, new))
+def steps_of(pictures: Sequence[Picture], tallest: int = WORKING) -> Iterator[Step]:
+    """Each picture after the first with the one before it, at most `tallest` pixels high."""
+    for old, new in pairwise(pictures):
+        after = gray(new, tallest)
+        before = cv2.resize(gray(old, tallest), after.shape[::-1])
+        yield Step(new, np.asarray(before, np.uint8), after, seconds_between(old, new))
 
 
 def quick_flow() -> cv2.DISOpticalFlow:

@@ -1,7 +1,7 @@
 """The motion expert: how fast the fastest thing in the picture is, and how that compares with what is usual there.
 
-Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) of what stands out from the
-ground is averaged in person-sized windows. References teach three things: the still ground (median of each pixel), how
+Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) is averaged over the moving
+foreground in person-sized windows. References teach three things: the still background (median of each pixel), how
 tall moving things are in each row of the picture (Siegel's robust line), and how fast they usually are there
 (median). Everything is in fractions of the picture and in seconds, so pictures of any size and rate compare.
 
@@ -51,7 +51,6 @@ MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
 MOVES = 0.3  # share of what is there; less that stands still is people who wait, edges and shadows
 LOOKED_AT = ("speed", "ratio")  # measures that a part of the picture can be asked for
-LEADS = 0.8  # share of its speed from one frame to the next, down to which the size told is that of what was fastest
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 
 
@@ -150,7 +149,6 @@ class Motion:
         """Forget the objects followed so far: a new stream starts."""
         self._followed: list[Peak] = []
         self._count = 0
-        self._lead = Seen()
 
     def fit(self, references: Sequence[Sequence[Picture]]) -> None:
         """Learn ground, heights and usual speeds (the medians) from normal runs of two or more consecutive frames.
@@ -164,7 +162,7 @@ class Motion:
         steps = [
             step
             for pair in thinned([p for run in references for p in pairwise(run)], TAUGHT)
-            for step in steps_of(pair, self._ground)
+            for step in steps_of(pair)
         ]
         if not steps:
             return
@@ -174,23 +172,19 @@ class Motion:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
 
         With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
-        speed), and `tall` and `wide` (of the fastest thing, in times the usual height; 0 where the picture's edge cuts
-        it). What was far faster a moment before is still meant: a smoothed ratio speaks of it, too. One value a frame
-        from `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
+        speed), and `tall` and `wide` (of the fastest thing, in times the usual height). One value a frame from
+        `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
         takes the second's. A single frame alone measures nothing.
         """
-        steps = list(steps_of(pictures, self._ground))
-        seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), steps)
+        seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), list(steps_of(pictures)))
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
-        known = max(0, overlap - 1)
-        return self._measured(pictures, [*seen[:known], *map(self._led, seen[known:])], overlap)
+        return self._measured(pictures, seen, overlap)
 
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
         # OpenCV's flow object keeps buffers between calls, and several second looks run at once.
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        ground = self._ground
-        steps = zip(steps_of(pictures, ground), steps_of(pictures, ground, tallest=2 * WORKING), strict=True)
+        steps = zip(steps_of(pictures), steps_of(pictures, tallest=2 * WORKING), strict=True)
         seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
         found = self._measured(pictures, seen, 0)
         # What the region leaves out does not stand still.
@@ -210,25 +204,22 @@ class Motion:
 
     def _see(self, length: Flow, step: Step) -> Seen:
         """One frame's measures from the length (h, w) of its flow in pixels."""
-        moving = self._moving(length, step)
-        means, _ = self._means(length, moving, step)
+        means, _ = self._means(length, step)
         odd = means if self._usual is None else means / self._usual[:, None]
         peaks = _peaks(means, odd, self._windows_of(length.shape), step.time)
-        seen = Seen(float(means.max()), float(odd.max()), share_of(moving), peaks=peaks)
+        seen = Seen(float(means.max()), float(odd.max()), share_of(length > STILL), peaks=peaks)
         if self._ground is None:
             return seen
         mask = self._ground.foreground(step.picture)
-        standing = share_of(mask & ~moving) / max(share_of(mask), STANDING)
+        standing = share_of(mask & (length <= STILL)) / max(share_of(mask), STANDING)
         tall, wide = _size(self._ground, step, peaks)
         return replace(seen, still=min(1.0, max(MOVES, standing)), tall=tall, wide=wide)
 
-    def _moving(self, length: Flow, step: Step) -> Mask:
-        """Where something moves; the flow of what does spreads into the even grey around it."""
+    def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask]:
+        """Speed of each window's moving foreground in heights/s, and where there is enough of it."""
         moving = length > STILL
-        return moving if self._ground is None else moving & self._ground.foreground(step.picture)
-
-    def _means(self, length: Flow, moving: Mask, step: Step) -> tuple[Floats, Mask]:
-        """Speed of what moves in each window in heights/s, and where there is enough of it."""
+        if self._ground is not None:
+            moving &= self._ground.foreground(step.picture)
         means, filled = self._windows_of(length.shape).means(length, moving)
         return means / (len(length) * step.seconds), filled
 
@@ -242,8 +233,7 @@ class Motion:
 
     def _row_means(self, flow: cv2.DISOpticalFlow, step: Step) -> Floats:
         """Mean speed (ROWS,) of the windows that something fills; NaN in rows without any."""
-        length = length_of(flow, step)
-        means, filled = self._means(length, self._moving(length, step), step)
+        means, filled = self._means(length_of(flow, step), step)
         return np.asarray(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
 
     def _each(self, work: Callable[[cv2.DISOpticalFlow, Step], T], steps: Sequence[Step]) -> list[T]:
@@ -271,12 +261,6 @@ class Motion:
                 found.append(replace(peak, track=self._count))
         self._followed = found + [old for old in self._followed if 0 < peaks[0].time - old.time <= MEMORY]
         return tuple(found)
-
-    def _led(self, seen: Seen) -> Seen:
-        """The frame with the size of what leads: the fastest thing, or what has been far faster a moment before."""
-        fading = LEADS * self._lead.odd
-        self._lead = seen if seen.odd >= fading else replace(self._lead, odd=fading)
-        return replace(seen, tall=self._lead.tall, wide=self._lead.wide)
 
     def _measured(self, pictures: Sequence[Picture], seen: list[Seen], overlap: int) -> Measured:
         if len(pictures) < 2:  # a measure of nothing would pass for a calm one
@@ -330,7 +314,7 @@ def _fact(subject: str, attribute: str, value: float, text: str, **more: Any) ->
 
 
 def _size(ground: Ground, step: Step, peaks: Sequence[Peak]) -> tuple[float, float]:
-    """Height and width, in usual heights, of the thing that the fastest window lies on; 0 where that is not whole."""
+    """Height and width, in usual heights, of the thing that the fastest window lies on; 0 where it is on none."""
     if not peaks:
         return 0.0, 0.0
     (h, w), (x0, y0, x1, y1) = step.after.shape, peaks[0].box
@@ -341,8 +325,7 @@ def _size(ground: Ground, step: Step, peaks: Sequence[Peak]) -> tuple[float, flo
         return float(max(0.0, across) * max(0.0, down))
 
     under = max(ground.things(step.picture), key=lambda thing: shared(thing.box), default=None)
-    known = under is not None and under.whole and shared(under.box) > 0
-    return (under.tall, under.wide) if under is not None and known else (0.0, 0.0)
+    return (under.tall, under.wide) if under is not None and shared(under.box) > 0 else (0.0, 0.0)
 
 
 def _usual(speeds: Floats, height: Floats) -> Floats:

@@ -161,7 +161,7 @@ def _sizes(mask: Mask, ground: Ground) -> NDArray[np.float32]:
 
 def _missing(rhythm: Rhythm, cells: Cells, picture: Picture) -> tuple[float, Fact | None]:
     """The share of a thing that should be there by now and is not, with a fact where it is a good part of one."""
-    late = _whole(rhythm.late(cells.gone))
+    late = rhythm.late(cells.gone)
     value = float(late.sum()) / rhythm.area
     if value <= MISSED:
         return MISSED, None
@@ -169,13 +169,6 @@ def _missing(rhythm: Rhythm, cells: Cells, picture: Picture) -> tuple[float, Fac
     h, w = late.shape
     box = columns.min() / w, rows.min() / h, (columns.max() + 1) / w, (rows.max() + 1) / h
     return value, _gap_fact(value, float(cells.gone[late].max()), box, picture)
-
-
-def _whole(mask: Mask) -> Mask:
-    """The parts of a mask (h, w) that the picture's edge does not cut: how much is missing beyond it nobody knows."""
-    _, parts = cv2.connectedComponents(mask.view(np.uint8))
-    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    return mask & ~np.isin(parts, edge)
 
 
 def _stay_fact(name: str, seconds: float, thing: Thing, region: Box, picture: Picture) -> Fact:

@@ -34,8 +34,6 @@ SOLID = 5  # pixels of the working size; what is thinner is a seam, a shadow or 
 SPECK = 0.0004  # share of the picture; what stands out over less is noise
 LEGIBLE = 0.04  # square of the usual height; the box of a thing that can be told by its outline
 UNTIMED = 0.1  # seconds between frames where neither time stamps nor frame rate tell
-EVEN = 15  # pixels of the working size over which the ground's texture is averaged away
-MIDDLE = 128  # grey level
 LEARNED = 100  # pictures that the median is taken of, at most
 _grays: WeakKeyDictionary[Picture, Gray] = WeakKeyDictionary()
 
@@ -106,7 +104,6 @@ class Ground:
     def __init__(self, image: Gray, contrast: float, height: Floats) -> None:
         """`image` (h, w); `contrast` in grey levels; `height` (ROWS,) of things in picture heights."""
         self.image, self.contrast, self.height = image, contrast, height
-        self._even = np.asarray(cv2.blur(image, (EVEN, EVEN)), np.uint8)
         self._masks: WeakKeyDictionary[Picture, Mask] = WeakKeyDictionary()
         self._things: WeakKeyDictionary[Picture, tuple[Thing, ...]] = WeakKeyDictionary()
 
@@ -120,17 +117,6 @@ class Ground:
             found = np.asarray(np.abs(change) > int(self.contrast))  # both whole numbers: four times as fast
             self._masks[picture] = found
         return found
-
-    def apart(self, picture: Picture, tallest: int = WORKING) -> Gray:
-        """What stands out alone, on mid-grey (h, w), as much lighter or darker than that as than the ground around it.
-
-        The still ground beside something small would hold its flow back. It is the ground without its texture that
-        is subtracted: the texture stands still, too, and would be printed into what passes in front of it.
-        """
-        soft = np.asarray(cv2.blur(gray(picture, tallest), (3, 3)), np.uint8)
-        even, mask = fitted(self._even, soft), fitted(self.foreground(picture).view(np.uint8), soft)
-        raised = cv2.addWeighted(soft, 1.0, even, -light(soft, even), MIDDLE, dtype=cv2.CV_8U)
-        return np.where(mask, raised, np.uint8(MIDDLE))
 
     def things(self, picture: Picture) -> tuple[Thing, ...]:
         """What stands out, thing by thing, largest first."""

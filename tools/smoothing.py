@@ -17,11 +17,6 @@ OFFLINE_SECONDS: dict[str, float] = {"frames": 0.6, "captions": 1.5}
 """Standard deviation of the Gaussian that sees both sides, in seconds, by kind of source."""
 
 
-STEADY = ("motion.tall", "motion.wide", "presence.stays", "presence.left", "presence.absent")
-"""Measures that are taken as they are: sizes of one thing and of another have no mean, and clocks hold no noise;
-smoothed they would run on after their end."""
-
-
 class Smoothing(BaseModel):
     """How measures are smoothed. Only `exponential` looks back alone; the others need the whole source.
 

@@ -61,24 +61,6 @@ def test_a_runner_among_riders_is_told_frame_by_frame() -> None:
     assert verdict.beyond == ("motion.ratio",)
 
 
-def test_an_outline_that_is_another_for_a_moment_changes_nothing() -> None:
-    rules = rules_of(*WALKING, *RIDING)
-    assert label_of(rules, *[RIDER] * 5, RUNNER, *[RIDER] * 5) == "normal"
-    verdict = judge("embedded", rules, [seen([RUNNER] * 5 + [RIDER] + [RUNNER] * 5, seed=8)], ())
-    assert all(p >= 0.5 for p in verdict.frames)
-
-
-def test_what_the_edge_cuts_is_told_by_its_speed() -> None:
-    rules = rules_of(*WALKING, *RIDING)
-    assert label_of(rules, *[(3.4, 0.0, 0.0)] * 3) == "normal"
-    assert label_of(rules, *[(7.0, 0.0, 0.0)] * 3) == "anomalous"
-
-
-def test_what_hides_riders_here_and_there_does_not_make_runners_normal() -> None:
-    hidden = [seen([WALKER] * 2 + [RIDER] * 30 + [RUNNER] + [WALKER] * 2, seed=200 + i) for i in range(4)]
-    assert label_of(rules_of(*WALKING, *hidden), *[RUNNER] * 8) == "anomalous"
-
-
 def test_a_faster_thing_of_the_same_shape_is_still_anomalous() -> None:
     rules = rules_of(*WALKING, *RIDING)
     assert label_of(rules, *[(7.0, 1.0, 1.1)] * 8) == "anomalous"

@@ -101,17 +101,6 @@ def test_facts_are_in_words_with_numbers(motion: Motion) -> None:
     assert ordinary[0].track is None
 
 
-def test_what_the_edge_cuts_has_no_size_and_what_led_a_moment_before_is_still_meant(motion: Motion) -> None:
-    frames = motion.measure(scene([*walkers()[:2], (1.3, 0.7, QUICK)], 16), 0).frames
-    assert frames["tall"][2] == pytest.approx(1.0, rel=0.3)
-    cut = [place for place, wide in enumerate(frames["wide"]) if wide == 0.0]
-    assert cut[0] in range(4, 8), "its right edge leaves the picture with the sixth frame"
-    gone = 11
-    assert frames["ratio"][gone] < 2
-    assert gone in cut
-    assert frames["wide"][-1] > 0, "a while later it is the walkers that are meant"
-
-
 def test_identical_frames_score_zero(motion: Motion) -> None:
     still = scene(walkers(), 1)[0]
     measured = motion.measure([replace(still, index=i, time=i / FPS) for i in range(8)], 0)
