@@ -258,7 +258,7 @@ def _because(rule: Rule, measurements: Sequence[Measurement], lift: float) -> st
     if rule.threshold is None:
         return rule.text
     largest = max(_series(rule.threshold, measurements), default=0.0)
-    lifted = f" lifted {lift:.2f} times" if lift > 1.0 and _induced(rule) else ""
+    lifted = f" lifted {lift:.2f} times to keep the budget of alarms" if lift > 1.0 and _induced(rule) else ""
     return f"{rule.text} (here {largest:.2f}, limit {rule.threshold.limit:.2f}{lifted})"
 
 

@@ -290,7 +290,7 @@ class Case(Record):
     """The smallest of the verdicts', see `Verdict.p_value`."""
     budget_verified: bool = False
     lift: float = Field(1.0, ge=1.0)
-    """What the induced limits were multiplied by: for the budget of alarms, and by what the stream had shown so far."""
+    """What the induced limits were multiplied by, to keep the budget of alarms."""
     severity: Severity = 0
     title: str = ""
     explanation: str = ""

@@ -51,7 +51,7 @@ class MonitorState(TypedDict, total=False):
     acceptance: Acceptance
     """Up to which uncertainty verdicts are accepted, as promises have it."""
     lift: float
-    """What induced limits are multiplied by: to keep the budget of alarms, and by what the stream has shown so far."""
+    """What induced limits are multiplied by, to keep the budget of alarms."""
     members: tuple[str, ...]
     """The perceivers that are sent the window."""
     closed: bool

@@ -17,7 +17,7 @@ from .conftest import FAST, FRAMES, Clips
 KEYS = {"suite", "passed", "seconds", "frames", "windows", "fps", "models", "metrics", "expectations", "cases"}
 METRICS = [
     *("frame_auroc", "frame_ap", "accuracy", "precision", "recall", "f1", "false_alarms_per_hour"),
-    *("ece", "brier", "aurc", "uncertainty_auroc", "deferred", "accuracy_at_deferral"),
+    *("ece", "brier", "aurc", "eaurc", "uncertainty_auroc", "deferred", "accuracy_at_deferral"),
     *("members", "gain_over_best_member", "reflections"),
 ]
 WALKS = ["a person walks along the path", "two people walk past a tree", "a woman stands on the path", "a man walks"]
