@@ -19,7 +19,7 @@ SCENARIO = "name: audited\nsource: {frames: 16}\npromise: {audit_rate: 0.5}\n"
 PAUSED = """
 name: paused
 source: {frames: 16}
-promise: {audit_rate: 0.5}
+promise: {audit_rate: 1}
 graph:
   nodes: {pause: "nodes.py:pause"}
   edges: [EDGES]
