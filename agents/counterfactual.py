@@ -125,9 +125,7 @@ async def smallest_change(judge: Judge, seen: Seen, parts: Sequence[Change], bou
             return search.told("no change of what the record holds makes it normal" if whole else "nothing can change")
         best = tuple(whole)
         alone: list[tuple[Change, ...]] = [(change,) for change in whole if await search.normal([change])]
-        if alone:
-            best = alone[0]
-        candidates: list[tuple[Change, ...]] = [*alone] or [await search.needed(whole)]
+        candidates = alone or [await search.needed(whole)]
         best, smallest = candidates[0], True
         eased = [await search.eased(candidate) for candidate in candidates]
         best = min(eased, key=_size)

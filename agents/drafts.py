@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alarm_agents.agents.predicates import judge
-from alarm_agents.scenario import EMBEDDED
-from alarm_agents.types import Draft, Label, Measurement, Perception, Rule, SimilarCase, Verdict
+from alarm_agents.types import Draft, Label, SimilarCase, Verdict
 from alarm_agents.uncertainty.signals import NEAR
 
 LEAST = 2
@@ -20,24 +18,21 @@ LEAST = 2
 def objections(
     draft: Verdict,
     *,
-    rules: Sequence[Rule],
-    measurements: Sequence[Measurement],
-    perceptions: Sequence[Perception],
+    checked: Verdict,
     similar: Sequence[SimilarCase],
     before: Sequence[Label],
-    lift: float = 1.0,
 ) -> tuple[str, ...]:
     """What speaks against a draft that holds a window to be normal or anomalous, in words; empty where nothing does.
 
-    The rules that can be checked on what was measured and perceived; similar resolved cases, where at least `LEAST` of
-    them and most are of the other label; and the windows right before, where at least `LEAST` and all are.
+    `checked`, which is what the rules come to that can be checked on what was measured and perceived; similar resolved
+    cases, where at least `LEAST` of them and most are of the other label; and the windows right before, where at least
+    `LEAST` and all are.
     """
     if draft.label is Label.UNKNOWN:
         return ()
     found = []
     if draft.unknown_rules:
         found.append(f"these rules were not given: {', '.join(draft.unknown_rules)}")
-    checked = judge(EMBEDDED, rules, measurements, perceptions, lift=lift)
     if checked.label not in (draft.label, Label.UNKNOWN):
         found.append(f"the rules that can be checked on measurements say {checked.label.value}: {checked.rationale}")
     near = [case for case in similar if case.similarity >= NEAR and case.label is not Label.UNKNOWN]

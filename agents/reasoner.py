@@ -19,6 +19,7 @@ from alarm_agents.agents.predicates import judge
 from alarm_agents.models import Answer, delimit
 from alarm_agents.models.instructions import reads_like_instruction
 from alarm_agents.observability import tracing
+from alarm_agents.scenario import EMBEDDED
 from alarm_agents.sources.media import Media
 from alarm_agents.types import (
     Box,
@@ -63,6 +64,19 @@ class Question:
     """What the windows right before were held to be, as far as they are judged already."""
 
 
+def by_rules(member: str, question: Question, *, round_: int = 0) -> Verdict:
+    """What the rules that have predicates come to, see `judge`."""
+    return judge(
+        member,
+        question.rules,
+        question.measurements,
+        question.perceptions,
+        window=question.window,
+        round_=round_,
+        lift=question.lift,
+    )
+
+
 class Reasoner(Agent):
     """Judges with a model, or by the rules' predicates alone."""
 
@@ -78,14 +92,7 @@ class Reasoner(Agent):
         """
         if self.model is None:
             with self.working() as span:
-                verdict = judge(
-                    self.member,
-                    question.rules,
-                    question.measurements,
-                    question.perceptions,
-                    window=question.window,
-                    lift=question.lift,
-                )
+                verdict = by_rules(self.member, question)
                 span.set_attribute("alarm.parse", verdict.parse.value)
                 return [verdict]
         shown = Shown()
@@ -129,12 +136,9 @@ class Reasoner(Agent):
         assert self.model is not None
         against = objections(
             draft,
-            rules=question.rules,
-            measurements=question.measurements,
-            perceptions=question.perceptions,
+            checked=by_rules(EMBEDDED, question),
             similar=question.similar,
             before=question.before,
-            lift=question.lift,
         )
         if not against:
             return draft

@@ -12,8 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alarm_agents.agents.base import Agent, messages
 from alarm_agents.agents.pictures import as_frames
-from alarm_agents.agents.predicates import judge
-from alarm_agents.agents.reasoner import Judged, Question, question_values, to_verdict
+from alarm_agents.agents.reasoner import Judged, Question, by_rules, question_values, to_verdict
 from alarm_agents.agents.second_look import TOLD, measure_again, notable_region
 from alarm_agents.agents.toolwork import Allowance, ToolCall, offered, tools_text
 from alarm_agents.models import Answer, delimit
@@ -122,15 +121,7 @@ class Reflector(Agent):
             return Reflection(verdict, facts)
 
     def _two_looks(self, question: Question, measurements: Any, facts: tuple[Fact, ...], round_: int) -> Verdict:
-        verdict = judge(
-            self.member,
-            question.rules,
-            measurements,
-            question.perceptions,
-            window=question.window,
-            round_=round_,
-            lift=question.lift,
-        )
+        verdict = by_rules(self.member, replace(question, measurements=measurements), round_=round_)
         said = "looked again at full resolution" if facts else "there is nothing more to look at"
         return verdict.model_copy(update={"rationale": f"{said}: {verdict.rationale}"})
 

@@ -12,7 +12,7 @@ from langgraph.types import interrupt
 
 from alarm_agents.agents.perceiver import said
 from alarm_agents.agents.predicates import judge
-from alarm_agents.agents.reasoner import Question, Reasoner
+from alarm_agents.agents.reasoner import Question, Reasoner, by_rules
 from alarm_agents.agents.toolwork import perceivers_tool
 from alarm_agents.errors import ModelError
 from alarm_agents.graphs.casework import assemble
@@ -255,16 +255,11 @@ def _talked_out_of_it(state: MonitorState, context: Context) -> tuple[TraceAnoma
         return ()
     worded = any(perception.screen_text or any(map(speaks_of_judging, said(perception))) for perception in perceptions)
     question = _question(state, context)
-    measured = _measured(question) if worded else None
+    measured = by_rules(EMBEDDED, replace(question, perceptions=())) if worded else None
     if measured is None or measured.label is not Label.ANOMALOUS:
         return ()
     text = f"models call normal what the experts' rules call an anomaly, and there are words: {measured.rationale}"
     return (TraceAnomaly(kind="injection", agent="reasoner", text=text[:300], severe=True),)
-
-
-def _measured(question: Question) -> Verdict:
-    """What the rules make of the measurements alone."""
-    return judge(EMBEDDED, question.rules, question.measurements, (), window=question.window, lift=question.lift)
 
 
 def _question(state: MonitorState, context: Context) -> Question:
@@ -304,14 +299,7 @@ def _detector_only(failed: list[Verdict], question: Question) -> list[Verdict]:
     names = ", ".join(verdict.member for verdict in failed)
     if all(verdict.model == "embedded" for verdict in failed):
         return []
-    verdict = judge(
-        EMBEDDED,
-        question.rules,
-        question.measurements,
-        question.perceptions,
-        window=question.window,
-        lift=question.lift,
-    )
+    verdict = by_rules(EMBEDDED, question)
     return [
         verdict.model_copy(update={"rationale": f"no model answered ({names}); by rules alone: {verdict.rationale}"})
     ]

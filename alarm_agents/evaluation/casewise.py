@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarm_agents.evaluation.expectations import DEFERRAL_SHARES
-from alarm_agents.evaluation.metrics import expected_calibration_error, frame_auroc
+from alarm_agents.evaluation.metrics import expected_calibration_error, frame_auroc, mean_or_none
 from alarm_agents.uncertainty.risk import accuracy_at_deferral, aurc, excess_aurc
 
 FloatArray = NDArray[np.float64]
@@ -30,19 +30,19 @@ def case_metrics(
     called = np.nan_to_num(p) >= 0.5
     wrong = (called != labels.astype(bool))[there]
     voted = np.mean((majority[there] >= 0.5) == labels[there]) if there.any() else None
-    accuracy = _mean(~wrong)
+    accuracy = mean_or_none(~wrong)
     odd = labels == 1
     return {
         "case_accuracy": accuracy,
         "case_auroc": frame_auroc(labels, p),
-        "coverage": _mean(accepted),
-        "accepted_error": _mean((called != labels.astype(bool))[accepted]),
-        "missed": _mean((accepted & ~called)[odd]),
+        "coverage": mean_or_none(accepted),
+        "accepted_error": mean_or_none((called != labels.astype(bool))[accepted]),
+        "missed": mean_or_none((accepted & ~called)[odd]),
         "aurc": aurc(wrong, score[there]),
         "eaurc": excess_aurc(wrong, score[there]),
         "uncertainty_auroc": frame_auroc(wrong.astype(np.int_), score[there]),
         "ece": expected_calibration_error(labels[there], p[there]),
-        "brier": _mean(np.square(p[there] - labels[there])),
+        "brier": mean_or_none(np.square(p[there] - labels[there])),
         "over_majority": None if accuracy is None or voted is None else accuracy - float(voted),
         "unscored": int((~there).sum()),
         "accuracy_at_deferral": {
@@ -64,7 +64,3 @@ def spread(found: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, A
             mean[name] = float(np.mean(known)) if known else None
             deviation[name] = float(np.std(known)) if known else None
     return mean, deviation
-
-
-def _mean(values: NDArray[Any]) -> float | None:
-    return float(values.mean()) if len(values) else None

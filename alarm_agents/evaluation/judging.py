@@ -76,7 +76,7 @@ def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bo
 
 def by_majority(panel: Panel, split: Split) -> Outcome:
     """The share of members that say anomalous; how even the votes are is the uncertainty."""
-    return _plain(panel.majority, 1.0 - np.abs(2.0 * panel.majority - 1.0), split)
+    return _plain(panel.majority, _margins(panel.majority), split)
 
 
 def by_alarm2025(panel: Panel, split: Split) -> Outcome:
@@ -97,7 +97,7 @@ def by_words(panel: Panel, split: Split) -> Outcome:
     pipe = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=1_000))
     pipe.fit([panel.texts[row] for row in split.calibration], panel.labels[split.calibration])
     p = pipe.predict_proba(panel.texts)[:, 1]
-    return _plain(p, 1.0 - np.abs(2.0 * p - 1.0), split)
+    return _plain(p, _margins(p), split)
 
 
 WAYS: Mapping[str, Callable[[Panel, Split], Outcome]] = {
@@ -133,6 +133,10 @@ def _scored(
     combined = [made.score({name: each[i] for name, each in values.items()}) for i in range(len(rows))]
     there = np.isfinite(panel.votes[rows]).mean(axis=1)
     return Judged(rows, p, 1.0 - there * (1.0 - np.array(combined, float)))
+
+
+def _margins(p: FloatArray) -> FloatArray:
+    return np.asarray([margin(value) for value in p.tolist()], float)
 
 
 def _plain(p: FloatArray, score: FloatArray, split: Split) -> Outcome:

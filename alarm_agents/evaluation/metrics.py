@@ -89,11 +89,11 @@ def compute(table: FrameTable, incidents: Iterable[Sequence[int]] = ()) -> dict[
         **_classification(scored.labels, scored.predicted),
         "false_alarms_per_hour": false_alarms_per_hour(table, incidents),
         "ece": expected_calibration_error(scored.labels, scored.scores),
-        "brier": _mean(np.square(scored.scores - scored.labels)),
+        "brier": mean_or_none(np.square(scored.scores - scored.labels)),
         "aurc": aurc(wrong, scored.uncertainty),
         "eaurc": excess_aurc(wrong, scored.uncertainty),
         "uncertainty_auroc": frame_auroc(wrong.astype(np.int_), scored.uncertainty),
-        "deferred": _mean(table.deferred),
+        "deferred": mean_or_none(table.deferred),
         "accuracy_at_deferral": shares,
     }
 
@@ -156,8 +156,9 @@ def expected_calibration_error(labels: IntArray, scores: FloatArray, bins: int =
     return float(np.abs(np.bincount(index, weights=scores - labels)).sum() / len(labels))
 
 
-def _mean(values: NDArray[Any]) -> float | None:
-    return float(values.mean()) if len(values) else None
+def mean_or_none(values: Sequence[bool] | NDArray[Any]) -> float | None:
+    """The mean; None of nothing."""
+    return float(np.mean(values)) if len(values) else None
 
 
 def _defined(value: float) -> float | None:

@@ -13,6 +13,7 @@ from alarm_agents.evaluation.metrics import (
     FrameTable,
     IntArray,
     frame_auroc,
+    mean_or_none,
 )
 from alarm_agents.types import Case, Label
 from alarm_agents.uncertainty.risk import accuracy_at_deferral
@@ -83,12 +84,8 @@ def _did(rows: Sequence[tuple[Case, int]]) -> dict[str, Any]:
         "windows": len(rows),
         "anomalous": sum(truth for _, truth in rows),
         "auroc": frame_auroc(truths, np.array([case.score for case, _ in scored], float)),
-        "accuracy": _mean(right),
-        "deferred": _mean([case.deferred for case, _ in rows]),
-        "accepted_error": _mean([not ok for _, ok in accepted]),
-        "missed": _mean(missed),
+        "accuracy": mean_or_none(right),
+        "deferred": mean_or_none([case.deferred for case, _ in rows]),
+        "accepted_error": mean_or_none([not ok for _, ok in accepted]),
+        "missed": mean_or_none(missed),
     }
-
-
-def _mean(found: Sequence[bool]) -> float | None:
-    return float(np.mean(found)) if found else None

@@ -6,7 +6,7 @@ None of them costs a model call of its own: they read what the members have answ
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def comprehension(perceptions: Sequence[Perception]) -> float | None:
             if a is None or b is None:
                 distances.append(1.0)
             else:
-                distances.append(1.0 - len(a & b) / len(a | b) if a | b else 0.0)
+                distances.append(_jaccard(a, b))
     return sum(distances) / len(distances)
 
 
@@ -57,7 +57,7 @@ def analysis(verdicts: Sequence[Verdict]) -> float:
     if p is None:
         return 1.0
     missing = 1.0 - sum(not verdict.unknown_rules for verdict in usable(verdicts)) / len(verdicts)
-    return 1.0 - (1.0 - missing) * abs(2.0 * p - 1.0)
+    return 1.0 - (1.0 - missing) * (1.0 - margin(p))
 
 
 def reflection(before: float | None, after: float | None) -> float | None:
@@ -122,4 +122,8 @@ def dispersion(vectors: NDArray[np.float32]) -> float | None:
 def set_disagreement(sets: Sequence[frozenset[str]]) -> float | None:
     """The mean Jaccard distance of all pairs, 1 - |A and B| / |A or B|, in [0, 1]; None for less than two sets."""
     pairs = [(a, b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
-    return sum(1.0 - len(a & b) / len(a | b) if a | b else 0.0 for a, b in pairs) / len(pairs) if pairs else None
+    return sum(_jaccard(a, b) for a, b in pairs) / len(pairs) if pairs else None
+
+
+def _jaccard(a: Set[str], b: Set[str]) -> float:
+    return 1.0 - len(a & b) / len(a | b) if a | b else 0.0

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from alarm_agents.agents.drafts import objections
+from alarm_agents.agents.predicates import judge
 from alarm_agents.agents.reasoner import Question, Reasoner
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
@@ -28,7 +29,8 @@ def near(*labels: Label, similarity: float = 0.9) -> list[SimilarCase]:
 
 def against(draft: Verdict, ratio: float = 1.0, similar: Any = (), before: Any = (), rules: Any = None) -> list[str]:
     given = [fast()] if rules is None else rules
-    found = objections(draft, rules=given, measurements=[motion(ratio)], perceptions=(), similar=similar, before=before)
+    checked = judge("embedded", given, [motion(ratio)], ())
+    found = objections(draft, checked=checked, similar=similar, before=before)
     return [" ".join(text.split()[:3]) for text in found]
 
 
