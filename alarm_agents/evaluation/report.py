@@ -34,8 +34,6 @@ def render(result: Mapping[str, Any]) -> RenderableType:
         parts.append(_flip(result["flip"]))
     if result["expectations"]:
         parts.append(_expectations(result["expectations"]))
-    if "recorded" in result:
-        return Group(*parts, _groups(result["by_group"]))
     parts.append(_reliability(result["curves"]["reliability"]))
     if "recorded" in result:
         return Group(*parts, _groups(result["by_group"]))
