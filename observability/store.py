@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
+from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from opentelemetry.sdk.trace import ReadableSpan
@@ -130,8 +131,23 @@ def _scalar(value: Any, limit: int) -> str | bool | int | float | None:
     return text(f"<{size}>", limit)
 
 
+_records: WeakKeyDictionary[ReadableSpan, SpanRecord] = WeakKeyDictionary()
+
+
 def record(span: ReadableSpan) -> SpanRecord:
-    """Return the record of a finished OpenTelemetry span; a span still running counts as taking no time."""
+    """Return the record of a finished OpenTelemetry span; a span still running counts as taking no time.
+
+    It is made once, though a finished span comes twice: to what checks its window, and to what stores it.
+    """
+    found = _records.get(span)
+    if found is None:
+        found = _record(span)
+        if span.end_time is not None:
+            _records[span] = found
+    return found
+
+
+def _record(span: ReadableSpan) -> SpanRecord:
     context, start = span.get_span_context(), span.start_time or 0
     attributes = bounded(span.attributes or {})
     kind = str(attributes.pop("alarm.kind", "node"))

@@ -7,6 +7,7 @@ computed here and not learned from other pictures.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ class Bank:
 
     def __init__(self, samples: Descriptors, usual: NDArray[np.float64], scale: float) -> None:
         self._samples, self._usual, self._scale = samples, usual, scale
+        self._others = _Others.of(samples)
 
     @classmethod
     def learn(cls, groups: Sequence[Descriptors], alike: float) -> Bank | None:
@@ -39,7 +41,7 @@ class Bank:
             return None
         kept = np.array(thinned(range(len(owner)), KEPT))
         samples, owner = np.concatenate(groups).astype(np.float32)[kept], owner[kept]
-        nearest = _nearest(samples, samples, owner[:, None] == owner[None, :])
+        nearest = _Others.of(samples).nearest(samples, owner[:, None] == owner[None, :])
         usual = np.maximum(np.median(nearest, axis=0), alike)
         return cls(samples, usual, max(1.0, float(np.median((nearest / usual).max(axis=1)))))
 
@@ -47,7 +49,7 @@ class Bank:
         """For each (m, parts, d) its oddest part's distance to the references, in times the usual; (m,), >= 0."""
         if not len(descriptors):
             return np.zeros(0)
-        return np.asarray((_nearest(descriptors, self._samples) / self._usual).max(axis=1) / self._scale)
+        return np.asarray((self._others.nearest(descriptors) / self._usual).max(axis=1) / self._scale)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """As arrays that `restore` takes back."""
@@ -98,13 +100,27 @@ class Compares:
         raise NotImplementedError
 
 
-def _nearest(ones: Descriptors, others: Descriptors, barred: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-    """Distance (m, parts) of each part to the same part of the nearest of the others that is not barred to it."""
-    squares = (
-        np.square(ones).sum(-1)[:, None]
-        + np.square(others).sum(-1)[None]
-        - 2 * np.einsum("mpd,npd->mnp", ones, others, optimize=True)
-    )
-    if barred is not None:
-        squares[barred] = np.inf
-    return np.asarray(np.sqrt(np.maximum(squares.min(axis=1), 0.0).astype(np.float64)))
+@dataclass(frozen=True)
+class _Others:
+    """Descriptors to be near to, laid out for matrix products part by part: this is done every frame."""
+
+    columns: NDArray[np.float32]
+    """(parts, d, n)."""
+    squares: NDArray[np.float32]
+    """(parts, 1, n)."""
+
+    @classmethod
+    def of(cls, samples: Descriptors) -> _Others:
+        columns = np.ascontiguousarray(samples.transpose(1, 2, 0))
+        return cls(columns, np.square(columns).sum(axis=1, keepdims=True))
+
+    def nearest(self, ones: Descriptors, barred: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+        """Distance (m, parts) of each part to the same part of the nearest of these that is not barred to it."""
+        rows = np.ascontiguousarray(ones.transpose(1, 0, 2))
+        apart = np.matmul(rows, self.columns)  # |a - b|^2 less |a|^2, which all have in common
+        apart *= -2
+        apart += self.squares
+        if barred is not None:
+            apart[:, barred] = np.inf
+        squares = apart.min(axis=2) + np.square(rows).sum(axis=2)
+        return np.asarray(np.sqrt(np.maximum(squares, 0.0).astype(np.float64)).T)

@@ -126,6 +126,12 @@ def key_frame_of(incident: Incident, case_id: str) -> str | None:
     return next((path for path in incident.evidence if Path(path).name == _name(case_id)), None)
 
 
+def framed(incident: Incident) -> list[str]:
+    """The ids of the incident's cases that have a key frame, in order."""
+    shown = {Path(path).name for path in incident.evidence}
+    return [case_id for case_id in incident.cases if _name(case_id) in shown]
+
+
 def clip_span(incident: Incident, peak: float) -> tuple[float, float]:
     """From when to when the clip goes, in seconds: the incident with a little around it, or what is around the peak."""
     start, end = max(0.0, incident.start - CLIP_BEFORE), incident.end + CLIP_BEFORE

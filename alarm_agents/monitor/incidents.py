@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from alarm_agents.graphs.casework import extend, without
-from alarm_agents.monitor.evidence import CLIP_SECONDS, Evidence, key_frame_of
+from alarm_agents.monitor.evidence import CLIP_SECONDS, Evidence, framed
 from alarm_agents.monitor.moments import telling
 from alarm_agents.scenario import Scenario
 from alarm_agents.sinks import deliver
@@ -30,6 +30,7 @@ class Incidents:
         self._scenario, self._run, self._evidence = scenario, run, evidence
         self._cases, self._folder = workspace.cases, workspace.folder
         self.current: Incident | None = None
+        self._framed: dict[str, Case] = {}
 
     async def add(self, case: Case) -> Incident | None:
         """Take in the next case, in order; returns the incident that is over by it, if one is.
@@ -84,9 +85,10 @@ class Incidents:
             return self._as_stored(case.incident) or self._open()
         extended, belongs = self._extend(case)
         if extended is not None and belongs:
-            extended = extended.model_copy(update={"evidence": shown or extended.evidence})
+            before = extended.evidence
+            extended = extended.model_copy(update={"evidence": shown or before})
             self._cases.join(extended, self._run, case.id)
-            if self._evidence is not None:
+            if self._evidence is not None and extended.evidence != before:
                 self._evidence.tidy(extended)
             await deliver(self._scenario.notify, extended, self._cases, self._folder)
         return extended
@@ -117,7 +119,10 @@ class Incidents:
         return await self._evidence.closed(found, self._around(found))
 
     def _with_key_frames(self, incident: Incident) -> list[Case]:
-        return [self._cases.get(key) for key in incident.cases if key_frame_of(incident, key)]
+        """The cases that have a key frame, as they were when they were first asked for: it is for ranking."""
+        keys = framed(incident)
+        self._framed = {key: self._framed.get(key) or self._cases.get(key) for key in keys}
+        return list(self._framed.values())
 
     def _around(self, incident: Incident) -> list[Case]:
         """The cases that the incident's clip may show: those near the most telling one."""

@@ -345,8 +345,6 @@ class Monitor:
             case = await self._run(state, context, held=held)
             tracing.set(label=case.label.value, decision=case.decision.value, quiet=case.quiet or None)
         tracing.forget(trace[0])
-        if case.status is CaseStatus.DONE:
-            await self._saver.adelete_thread(case_id)
         return case, False
 
     async def _run(self, state: MonitorState, context: Context, *, held: bool) -> Case:

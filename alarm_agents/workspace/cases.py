@@ -40,6 +40,11 @@ _COUNT_ANSWERED = select(func.count()).where(
     db.cases.c.namespace == bindparam("namespace"), db.cases.c.scenario == bindparam("scenario"), db.cases.c.answered
 )
 
+_JOIN = update(db.cases).where(db.cases.c.id == bindparam("joined")).values(incident=bindparam("incident"))
+_INSERT_INCIDENT = insert(db.incidents)
+_PUT_INCIDENT = _INSERT_INCIDENT.on_conflict_do_update(index_elements=["id"], set_=dict(_INSERT_INCIDENT.excluded))
+_INCIDENT = select(db.incidents.c.record).where(db.incidents.c.id == bindparam("id"))
+
 AT_A_TIME = 200
 """Cases read at a time where there may be many."""
 
@@ -193,8 +198,9 @@ class CaseStore:
 
     def incident(self, incident_id: str) -> Incident | None:
         """The incident of that id, if there is one."""
-        rows = self._records(select(db.incidents.c.record).where(db.incidents.c.id == incident_id))
-        return Incident.model_validate(rows[0]) if rows else None
+        with self._engine.connect() as connection:
+            record = connection.scalar(_INCIDENT, {"id": incident_id})
+        return None if record is None else Incident.model_validate(record)
 
     def save_incident(self, incident: Incident, run: str, case: Case | None = None) -> None:
         """Write the incident and, in the same transaction, the case that has joined or left it."""
@@ -207,7 +213,7 @@ class CaseStore:
         """Write the incident, and on the case that it belongs to it, whatever else has become of the case."""
         with self._engine.begin() as connection:
             _put_incident(connection, incident, run)
-            connection.execute(update(db.cases).where(db.cases.c.id == case_id).values(incident=incident.id))
+            connection.execute(_JOIN, {"joined": case_id, "incident": incident.id})
 
     def deliver_once(self, key: str) -> bool:
         """Whether nobody has noted the delivery of `key` yet; notes it."""
@@ -240,8 +246,7 @@ def _put_incident(connection: Connection, incident: Incident, run: str) -> None:
         "status": incident.status,
         "record": incident.model_dump(mode="json"),
     }
-    statement = insert(db.incidents).values(values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
+    connection.execute(_PUT_INCIDENT, values)
 
 
 def _case(row: Any) -> Case:
