@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any
@@ -121,7 +122,7 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
     table = Table(show_header=False, box=None)
     for key, value in report.items():
         if key not in ("no_model", "promises"):
-            table.add_row(key, plain(value if isinstance(value, str | int) else json.dumps(value)))
+            table.add_row(key.replace("_", " "), plain(_taught(value) if key == "references" else _in_words(value)))
     console.print(table)
     for line in standing.lines:
         console.print(plain(line), soft_wrap=True)
@@ -133,6 +134,19 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
         console.print(
             "[yellow]No references:[/] each source's own first seconds set its threshold. `alarm induce` teaches it."
         )
+
+
+def _in_words(value: object) -> str:
+    """A value of the report as people read it."""
+    if isinstance(value, dict):
+        value = [f"{name} {said}" for name, said in value.items()]
+    return (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
+
+
+def _taught(details: Mapping[str, Any]) -> str:
+    """What was learned from, as people read it; the record has hashes of it, too."""
+    told = {name: value for name, value in details.items() if name not in ("fingerprint", "scenario") and value}
+    return "; ".join(f"{name} {_in_words(value)}" for name, value in told.items()) or "none"
 
 
 def _gate(workspace: Workspace, scenario: Scenario) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from alarm_agents.monitor.clock import UNIX
@@ -28,6 +29,13 @@ def emit(document: Mapping[str, Any] | list[Any]) -> None:
 def plain(value: object) -> Text:
     """Untrusted text (names, captions, model output) as it may be shown: no markup, no control characters."""
     return Text(clean(value, None))
+
+
+def item(key: str, said: str, *lines: str) -> None:
+    """One of a list: its id, whole on one line so that it can be copied, what it is, and further lines below it."""
+    console.print(Text.assemble((clean(key, None), "bold"), "  ", clean(said, None)), soft_wrap=True)
+    for line in lines:
+        console.print(Padding(plain(line), (0, 0, 0, 4)))
 
 
 def note(message: str, style: str = "dim") -> None:

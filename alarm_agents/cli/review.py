@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
@@ -10,13 +11,13 @@ import typer
 from rich.table import Table
 
 from alarm_agents.cli.app import JsonOption, open_workspace, run_traced
-from alarm_agents.cli.output import clock, console, emit, note, number, plain
+from alarm_agents.cli.output import clock, console, emit, item, note, number, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.watch import case_line
 from alarm_agents.cli.which import WhichScenario, scenario_name
 from alarm_agents.monitor import answers
 from alarm_agents.monitor.answers import Answered
-from alarm_agents.types import Case, CaseStatus, Resolution
+from alarm_agents.types import Case, CaseStatus, Label, Resolution
 
 commands = typer.Typer(no_args_is_help=True, help="Cases that wait for a person, and answers to any case.")
 
@@ -41,13 +42,11 @@ def list_(json_: JsonOption = False) -> None:
     if not waiting:
         note("nothing waits for an answer")
         return
-    table = Table(title=f"{len(waiting)} cases wait for an answer", title_justify="left")
-    for column in ("case", "from", "to", "p", "unsure", "why"):
-        table.add_column(column, overflow="fold")
     for case in waiting:
-        times = (clock(case.window.start), clock(case.window.end))
-        table.add_row(plain(case.id), *times, number(case.score), number(case.uncertainty.score), plain(case.title))
-    console.print(table)
+        times = f"{clock(case.window.start)} to {clock(case.window.end)}"
+        said = f"{times}, {case.label.value}, p {number(case.score)}, unsure {number(case.uncertainty.score)}"
+        item(case.id, said, *_asked(case))
+    note(f"{len(waiting)} cases wait: `alarm review resolve CASE --as normal|anomalous|unsure`, `alarm explain CASE`")
 
 
 @commands.command()
@@ -129,6 +128,13 @@ def _tell(found: Answered, answer: Answer) -> None:
     console.print("it judges nothing until you approve it; what it would have changed, and then:")
     for command in ("replay", "approve"):
         console.print(plain(f"  alarm rules {command} {rule.id}"))
+
+
+def _asked(case: Case) -> Iterator[str]:
+    """What a person is to judge, and why they are asked."""
+    told = next((fact.text for perception in case.perceptions for fact in perception.facts if fact.text), "")
+    yield told if case.label is Label.NORMAL and told else case.title
+    yield case.uncertainty.reason
 
 
 def _show(case: Case) -> None:

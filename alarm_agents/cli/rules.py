@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.syntax import Syntax
-from rich.table import Table
 
 from alarm_agents.agents.predicates import check_predicate
 from alarm_agents.agents.wording import understand
 from alarm_agents.cli.app import JsonOption, open_workspace
-from alarm_agents.cli.output import console, emit, note, plain
+from alarm_agents.cli.output import console, emit, item, note, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.which import WhichScenario, rules_of
 from alarm_agents.errors import ConflictError, NotFoundError
@@ -47,16 +46,11 @@ def list_(
             }
         )
         return
-    table = Table(
-        title=f"{len(found)} rules of '{memory.scenario}', revision {memory.revision()}", title_justify="left"
-    )
-    for column in ("rule", "kind", "severity", "status", "from", "text"):
-        table.add_column(column, overflow="fold")
+    console.print(plain(f"{len(found)} rules of '{memory.scenario}', revision {memory.revision()}"))
     for rule in found:
+        severity = f", severity {rule.severity}" if rule.kind is RuleKind.ANOMALOUS else ""
         origin = f"{rule.provenance.origin} ({rule.provenance.author})"
-        text = plain(f"{rule.id} v{rule.version}"), rule.kind.value, str(rule.severity), rule.status.value
-        table.add_row(*text, plain(origin), plain(rule.text))
-    console.print(table)
+        item(rule.id, f"v{rule.version}, {rule.kind.value}{severity}, {rule.status.value}, from {origin}", rule.text)
     for rule in known:
         if rule.status is RuleStatus.PROPOSED and not everything:
             note(f"{rule.id} is proposed and judges nothing yet: alarm rules approve {rule.id}")

@@ -6,10 +6,9 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from alarm_agents.cli.app import JsonOption, open_workspace
-from alarm_agents.cli.output import console, emit, note, plain
+from alarm_agents.cli.output import console, emit, item, note
 from alarm_agents.errors import NotFoundError
 from alarm_agents.observability.store import KEEP_QUIET, SpanStore
 from alarm_agents.observability.tree import render
@@ -30,15 +29,11 @@ def list_(
     if not found:
         note("there are no traces yet: watch something first")
         return
-    table = Table()
-    for column in ("when", "case", "scenario", "ms", "spans", "errors", "decision", "label"):
-        table.add_column(column, overflow="fold")
     for summary in found:
         when = datetime.fromtimestamp(summary.start).strftime("%Y-%m-%d %H:%M:%S")
-        counts = f"{summary.seconds * 1000:.0f}", str(summary.spans), str(summary.errors)
-        names = (plain(summary.case or summary.trace_id), plain(summary.scenario or ""))
-        table.add_row(when, *names, *counts, plain(summary.decision or ""), plain(summary.label or ""))
-    console.print(table)
+        counts = f"{summary.seconds * 1000:.0f} ms, {summary.spans} spans, {summary.errors} errors"
+        said = [when, summary.scenario, counts, summary.decision, summary.label]
+        item(summary.case or summary.trace_id, ", ".join(filter(None, said)))
 
 
 @commands.command()

@@ -172,6 +172,15 @@ def test_doctor_says_what_is_missing(alarm: Alarm, clips: Clips) -> None:
     assert taught["references"]["sources"] == [str(clips.normal)]
 
 
+def test_ids_are_whole_on_one_line_so_that_they_can_be_copied(alarm: Alarm, clips: Clips) -> None:
+    case = alarm("watch", clips.folder, "--json").of("case")[0]["id"]
+    rules = [rule["id"] for rule in alarm("rules", "list", "--json").document["rules"]]
+    assert rules
+    for listed, ids in (("traces", [case]), ("rules", rules)):
+        lines = alarm(listed, "list", COLUMNS="40").out.splitlines()
+        assert all(any(line.split()[0] == wanted for line in lines if line) for wanted in ids)
+
+
 def test_init_leads_to_the_first_watch(alarm: Alarm, clips: Clips) -> None:
     first = alarm("init", "--scenario", "mine.yaml")
     assert (alarm.folder / "mine.yaml").is_file()
