@@ -68,8 +68,11 @@ def holds(expression: str, values: Mapping[str, Any]) -> bool:
     Raises `ExpressionError` when a name or key is missing or the result is not true or false: what cannot
     be decided is said, never taken for false.
     """
+    program = _compiled(expression)
+    # Every value that it is given is turned into one of CEL's, and most expressions speak of one of a dozen.
+    given = {name: values[name] for name in program.variables() if name in values}
     try:
-        result = _compiled(expression).execute(dict(values))
+        result = program.execute(given)
     except (ValueError, RuntimeError, TypeError, LookupError, ArithmeticError) as error:
         raise ExpressionError(f"'{expression}' cannot be decided here ({error})") from error
     if not isinstance(result, bool):

@@ -35,7 +35,8 @@ from alarm_agents.types import Decision, TraceAnomaly
 Compiled = CompiledStateGraph[MonitorState, Context, MonitorState, MonitorState]
 Condition = str | Callable[[MonitorState], bool]
 Next = str | list[Send]
-Router = Callable[..., Next]
+Router = Callable[..., Any]
+"""From the state to `Next`. Ours are coroutines: other functions are sent to a thread, which takes longer than they."""
 PathMap = dict[Hashable, str] | list[str] | None
 
 DEFAULT_NODES: dict[str, Callable[..., Awaitable[Any]]] = {
@@ -55,7 +56,7 @@ DEFAULT_NODES: dict[str, Callable[..., Awaitable[Any]]] = {
 }
 
 
-def after_gate(state: MonitorState) -> Next:
+async def after_gate(state: MonitorState) -> Next:
     """Past the gate each perceiver is sent the window; a closed gate ends the work, or has it audited."""
     if state.get("closed"):
         return "enqueue" if state["uncertainty"].decision is Decision.DEFER else "self_check"
@@ -63,14 +64,14 @@ def after_gate(state: MonitorState) -> Next:
     return [Send("perceive", {**task, "member": member}) for member in state["members"]]
 
 
-def after_uncertainty(state: MonitorState) -> Next:
+async def after_uncertainty(state: MonitorState) -> Next:
     """Where the decision leads."""
     return {Decision.ACCEPT: "self_check", Decision.REFLECT: "reflect", Decision.DEFER: "enqueue"}[
         state["uncertainty"].decision
     ]
 
 
-def after_self_check(state: MonitorState) -> Next:
+async def after_self_check(state: MonitorState) -> Next:
     """A trace that shows a misbehaving agent hands the case to a person, once."""
     severe = any(anomaly.severe for anomaly in state.get("anomalies", ()))
     return "enqueue" if severe and not state.get("deferred") else "conclude"
@@ -251,19 +252,24 @@ def _as_map(targets: PathMap) -> dict[Hashable, str]:
 def _router(source: str, edges: Sequence[tuple[str, Condition | None]], way: Router | str) -> Router:
     """A LangGraph path: the first edge whose condition is true, else the way on."""
 
-    def route(state: MonitorState) -> Next:
+    async def route(state: MonitorState) -> Next:
         for target, when in edges:
-            if when is not None and _true(when, state, f"{source} -> {target}"):
+            if when is not None and await _true(when, state, f"{source} -> {target}"):
                 return target
-        return way if isinstance(way, str) else way(state)
+        if isinstance(way, str):
+            return way
+        found: Next = await (way(state) if inspect.iscoroutinefunction(way) else asyncio.to_thread(way, state))
+        return found
 
     return route
 
 
-def _true(when: Condition, state: MonitorState, edge: str) -> bool:
+async def _true(when: Condition, state: MonitorState, edge: str) -> bool:
     """Whether the condition holds; one that cannot be decided does not, and the trace says so."""
     try:
-        return bool(when(state)) if callable(when) else expressions.holds(when, condition_values(state))
+        if callable(when):
+            return bool(await asyncio.to_thread(when, state))
+        return expressions.holds(when, condition_values(state))
     except Exception as error:  # noqa: BLE001  a user's function may raise anything, and no window may be lost
         tracing.set(**{"alarm.undecided_edge": edge, "alarm.undecided_why": str(error)})
         return False

@@ -324,7 +324,8 @@ def _configure(connection: sqlite3.Connection, _: object) -> None:
     # spans but cannot damage the file.
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA journal_size_limit = 8388608")  # a long reader makes the log long, but not for good
+    connection.execute("PRAGMA wal_autocheckpoint = 256")  # pages: the log is a megabyte, ...
+    connection.execute("PRAGMA journal_size_limit = 2097152")  # ... and a long reader makes it long, but not for good
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
@@ -44,6 +44,7 @@ from opentelemetry.trace import (
     format_span_id,
     format_trace_id,
     get_current_span,
+    set_span_in_context,
     use_span,
 )
 
@@ -263,20 +264,24 @@ def span(name: str, kind: Kind, **attributes: object) -> Iterator[Span]:
     named = {_NAMED[kind]: name} if kind in _NAMED else {}
     # One tree a window: a span of the application around us is linked to, not joined.
     root = kind == "window" and not around.is_remote
-    with tracer.start_as_current_span(
+    opened = tracer.start_span(
         text(f"{operation} {name}" if operation else name),
         context=Context() if root else None,
         links=[Link(around)] if root and around.is_valid else None,
         kind=SpanKind.CLIENT if kind == "model" else SpanKind.INTERNAL,
         attributes=_named({"kind": kind, "gen_ai.operation.name": operation, **named, **attributes}),
-        record_exception=False,  # its event holds the stack trace: kilobytes, and content
-        set_status_on_exception=False,
-    ) as opened:
-        try:
-            yield opened
-        except (Exception, asyncio.CancelledError, KeyboardInterrupt) as error:
-            _mark(opened, error)
-            raise
+    )
+    # By hand: `start_as_current_span` takes twice as long, and would record exceptions with their stack traces, which
+    # are kilobytes, and content.
+    token = attach(set_span_in_context(opened))
+    try:
+        yield opened
+    except (Exception, asyncio.CancelledError, KeyboardInterrupt) as error:
+        _mark(opened, error)
+        raise
+    finally:
+        detach(token)
+        opened.end()
 
 
 def set(**attributes: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+import cv2
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
@@ -27,7 +28,7 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
     size = max(SMALLEST, round(TEXT * min(height, width)))
     strip = size + 2 * PAD
     sheet = Pillow.new("RGB", (width, height + strip + (height + strip) % 2), PAPER)
-    sheet.paste(Pillow.fromarray(np.ascontiguousarray(image[..., ::-1])))
+    sheet.paste(Pillow.fromarray(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))))
     draw, font = ImageDraw.Draw(sheet), _font(size)
     line = max(2, size // 6)
     for sighting in seen:
@@ -38,7 +39,7 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
         corner = sighting.region[0] * width, sighting.region[1] * height
         _name(draw, font, _fitting(named(sighting.fact), font, width - 2 * PAD), corner)
     draw.text((PAD, height + PAD // 2), _fitting(clean(words, LONGEST), font, width - 2 * PAD), fill=INK, font=font)
-    return np.ascontiguousarray(np.asarray(sheet)[..., ::-1])
+    return np.asarray(cv2.cvtColor(np.asarray(sheet), cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def named(fact: Fact) -> str:

@@ -87,11 +87,10 @@ class Media:
         first, last = (near.first + math.floor((time - near.start) * rate) for time in (start, end))
         first = max(0, first)
         if not self.source.live:
-            if not recent or min(recent) > first:
-                recent = {}
-            beyond = max(recent, default=first - 1) + 1
-            rest = self.source.read(beyond, last, max_side=self._max_side) if beyond <= last else []
-            recent |= {frame.index: frame for frame in rest}
+            oldest, newest = min(recent, default=last + 1), max(recent, default=last)
+            for begin, end_ in ((first, min(oldest - 1, last)), (max(newest + 1, first), last)):
+                rest = self.source.read(begin, end_, max_side=self._max_side) if begin <= end_ else []
+                recent |= {frame.index: frame for frame in rest}
         found = [recent[index] for index in sorted(recent)]
         return [frame for frame in found if isinstance(frame, Picture) and start <= frame.time < end]
 

@@ -34,9 +34,15 @@ from alarm_agents.errors import WorkspaceError
 from alarm_agents.workspace.migrations import migrate
 
 VERSION = 2
-PRAGMAS = ("journal_mode=WAL", "busy_timeout=10000", "synchronous=NORMAL", "journal_size_limit=8388608")
-"""Several processes read and write: write-ahead log (cut back after a long reader), wait for locks, sync at its
-checkpoints only."""
+PRAGMAS = (
+    "journal_mode=WAL",
+    "busy_timeout=10000",
+    "synchronous=NORMAL",
+    "wal_autocheckpoint=256",
+    "journal_size_limit=2097152",
+)
+"""Several processes read and write: write-ahead log of a megabyte (cut back after a long reader), wait for locks, sync
+at its checkpoints only."""
 metadata = MetaData()
 
 schema = Table("schema", metadata, Column("version", Integer, primary_key=True))

@@ -8,58 +8,25 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import zlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from alarm_agents.errors import WorkspaceError
 from alarm_agents.types import Case
+from alarm_agents.workspace.typical import DICTIONARIES
 
 COLUMNS = ("id", "namespace", "scenario", "source", "status", "label", "incident")
 DIGITS = 4
 """Significant digits that a quiet case keeps of what was measured and judged; times keep their microseconds."""
+MAXIMA = "maxima"
+"""Stands for scores that are the largest of what was measured, frame by frame."""
 
-FORMAT = 1
-_TYPICAL = (
-    '"severity":2,"unknown_rules":[],"screen_text":[],"zones":[],"note":"","confidence":0.9,"similar":[{"case":'
-    '"","label":"anomalous","similarity":0.9,"text":"","expert":"appearance","expert":"geometry","parse":"parse'
-    'd",{"window":{"id":":000","source":"","start":0.0,"end":0.0,"first":0,"last":0,"fps":10.0,"steps":[[0,1000'
-    "00,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000,100000],[0,1"
-    ',1,1,1,1,1,1,1,1,1,1,1,1,1,1]]},"score":0.05,"frame_scores":[0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,'
-    '0.05,0.05,0.05,0.05,0.05,0.05,0.05],"p_value":0.6667,"budget_verified":true,"title":"Normal","explanation"'
-    ':"embedded: the fastest thing moves at usually 1.74 and at most 2.26 times the speed that is usual at its '
-    "place (here 1.93, limit 2.26); something small stays for usually 1.00 and at most 1.39 seconds (here 1.00,"
-    ' limit 1.39). No model took part: experts and rules alone judged this. uncertainty 0.10 is under 0.60","de'
-    'cision":"accept","uncertainty":{"analysis":0.1,"weights":{"analysis":1.0},"score":0.1,"decision":"accept",'
-    '"reason":"uncertainty 0.10 is under 0.60"},"measurements":[{"expert":"motion","score":"ratio","frames":{"s'
-    'peed":[0.1267,0.1295],"moving":[0.06279,0.06683],"still":[0.1356,0.1214],"tall":[1.467,1.405],"wide":[0.94'
-    '94,0.9528],"ratio":[1.72,1.714]}},{"expert":"presence","score":"stays","frames":{"stays":[5.05,5.11],"left'
-    '":[1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0]}},{"expert":"camera","score":"","frame'
-    's":{"blind":[0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0]}}],"perceptions":[{"member":'
-    '"embedded","model":"embedded","facts":[{"subject":"object 29","attribute":"speed ratio","value":2.33,"unit'
-    '":"times usual","text":"object 29 moves 2.3 times the usual speed here (0.18 picture heights/s)","region":'
-    '[0.825,0.4708,0.8833,0.6583],"track":"29","time":16.5,"perceiver":"motion","measure":"motion.ratio"},{"sub'
-    'ject":"picture","attribute":"moving share","value":0.0775,"unit":"share of the picture","text":"up to 7.7%'
-    ' of the picture moves at once","perceiver":"motion","measure":"motion.moving"},{"subject":"picture","attri'
-    'bute":"still share","value":0.156,"unit":"share of what is there","text":"16% of what is there stands stil'
-    'l","perceiver":"motion","measure":"motion.still"},{"subject":"thing","attribute":"stays","value":5.3,"unit'
-    '":"s","text":"something, 0.97 times as tall as things usually are, has been there for 5.3 s","region":[0.7'
-    '167,0.3375,0.7583,0.45],"time":16.2,"perceiver":"presence","measure":"presence.stays"}],"caption":"object '
-    "29 moves 2.3 times the usual speed here (0.18 picture heights/s); up to 7.7% of the picture moves at once;"
-    " 16% of what is there stands still; something, 0.97 times as tall as things usually are, has been there fo"
-    'r 5.3 s","scores":{"motion.speed":0.143,"motion.moving":0.07294,"motion.still":0.1356,"motion.tall":1.607,'
-    '"motion.wide":1.117,"motion.ratio":1.929,"presence.stays":5.232,"presence.left":1.0,"camera.blind":0.0},"p'
-    'arse":"embedded"}],"verdicts":[{"member":"embedded","model":"embedded","label":"normal","p_anomaly":0.05,"'
-    'p_value":0.6667,"budget_verified":true,"frames":[0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.05,0.'
-    '05,0.05,0.05,0.05,0.05],"rationale":"the fastest thing moves at usually 1.74 and at most 2.26 times the sp'
-    "eed that is usual at its place (here 1.93, limit 2.26); something small stays for usually 1.00 and at most"
-    ' 1.39 seconds (here 1.00, limit 1.39)","rules":[{"id":"motion-ratio-usual","version":1},{"id":"presence-le'
-    'ft-usual","version":1}],"parse":"embedded"}],"rules":[{"id":"motion-ratio-usual","version":1},{"id":"prese'
-    'nce-left-usual","version":1}],"revision":1,"trace_id":"'
-)
-"""What records of format 1 are likely to say, which deflate may refer to. It must never change: another text is
-another format, or what was written with this one cannot be read any more."""
-_DICTIONARIES = {FORMAT: _TYPICAL.encode()}
+FORMAT = 2
+"""What is written; 1 kept the measures as they are, and is read still."""
+_DICTIONARIES = {number: text.encode() for number, text in DICTIONARIES.items()}
 
 
 def pack(case: Case) -> bytes:
@@ -68,6 +35,7 @@ def pack(case: Case) -> bytes:
     if case.quiet:
         window = record.pop("window")
         record = {"window": _stepped(window), **_short(record)}
+        _condense(record)
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS, zdict=_DICTIONARIES[FORMAT])
     # What models say may hold lone surrogates, which only "surrogatepass" gets through UTF-8 and back.
@@ -84,6 +52,7 @@ def unpack(packed: bytes, columns: Mapping[str, Any]) -> Case:
         record = json.loads(inflate.decompress(packed[1:]).decode("utf-8", "surrogatepass"))
         if "steps" in record["window"]:
             record["window"] = _whole(record["window"])
+            _expand(record)
         return Case.model_validate({**record, **{name: columns[name] for name in COLUMNS}})
     except (zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
         raise WorkspaceError(
@@ -111,6 +80,55 @@ def _whole(window: dict[str, Any]) -> dict[str, Any]:
 
 def _steps(values: Sequence[int]) -> list[int]:
     return [after - before for before, after in itertools.pairwise([0, *values])]
+
+
+def _condense(record: dict[str, Any]) -> None:
+    """Keep the measures as steps from frame to frame, and leave out the scores that are their maxima."""
+    maxima = _maxima(record)
+    for perception in record.get("perceptions", ()):
+        if maxima and perception.get("scores") == maxima:
+            perception["scores"] = MAXIMA
+    for measurement in record.get("measurements", ()):
+        frames = measurement.get("frames", {})
+        measurement["frames"] = {name: _in_units(series) for name, series in frames.items()}
+
+
+def _expand(record: dict[str, Any]) -> None:
+    """Undo `_condense`; a record of format 1 is left as it is."""
+    for measurement in record.get("measurements", ()):
+        frames = measurement.get("frames", {})
+        measurement["frames"] = {name: _from_units(series) for name, series in frames.items()}
+    maxima = _maxima(record)
+    for perception in record.get("perceptions", ()):
+        if perception.get("scores") == MAXIMA:
+            perception["scores"] = maxima
+
+
+def _maxima(record: Mapping[str, Any]) -> dict[str, float]:
+    """Each measure's largest value, under the name that perceptions have for it."""
+    return {
+        f"{measurement['expert']}.{name}": max(series, default=0.0)
+        for measurement in record.get("measurements", ())
+        for name, series in measurement.get("frames", {}).items()
+    }
+
+
+def _in_units(series: list[float]) -> list[Any]:
+    """A series of short numbers as its decimals and the steps between its values in units of the last of them."""
+    if not series or not all(math.isfinite(value) for value in series):
+        return series
+    decimals = max(0, *(-int(Decimal(repr(value)).as_tuple().exponent) for value in series))
+    if decimals > 22 or max(map(abs, series)) * 10**decimals >= 2**53:  # division would not give the same numbers back
+        return series
+    return [decimals, _steps([round(value * 10**decimals) for value in series])]
+
+
+def _from_units(series: list[Any]) -> list[float]:
+    """What `_in_units` was given."""
+    if not series or not isinstance(series[-1], list):
+        return series
+    decimals, steps = series
+    return [unit / 10**decimals for unit in itertools.accumulate(steps)]
 
 
 def _short(value: Any) -> Any:

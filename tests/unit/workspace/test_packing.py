@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from alarm_agents.errors import WorkspaceError
 from alarm_agents.types import Case, CaseStatus, Decision, Fact, Label, Measurement, Parse, Uncertainty, Window
 from alarm_agents.workspace.packing import COLUMNS, pack, unpack
+from alarm_agents.workspace.typical import DICTIONARIES
 from support.records import fact, motion, perception, resolved, verdict, window
 
 P = st.floats(0, 1)
@@ -120,6 +122,20 @@ def test_a_quiet_record_is_small() -> None:
     )
     case = quiet(measurements=(measured,))
     assert len(pack(case)) < 450 < len(case.model_dump_json()) / 3
+
+
+@pytest.mark.parametrize("number", DICTIONARIES)
+def test_a_record_of_any_format_so_far_is_read(number: int) -> None:
+    measured = '{"expert":"motion","score":"ratio","frames":{"ratio":[1.455,1.698]}}'
+    uncertainty = '{"score":0.033,"decision":"accept","reason":"sure"}'
+    window = '{"id":"w","source":"clip","start":1.5,"end":1.7,"first":3,"last":4,"fps":10.0,"steps":[[0,100000],[0,1]]}'
+    text = f'{{"window":{window},"score":0.1,"decision":"accept",'
+    text += f'"uncertainty":{uncertainty},"measurements":[{measured}]}}'
+    deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS, zdict=DICTIONARIES[number].encode())
+    packed = bytes([number]) + deflate.compress(text.encode()) + deflate.flush()
+    case = unpack(packed, {name: getattr(quiet(), name) for name in COLUMNS})
+    assert case.measurements[0].frames == {"ratio": (1.455, 1.698)}
+    assert case.window.times == (1.5, 1.6)
 
 
 @pytest.mark.parametrize("packed", [b"", b"\x63abc", b"\x01\xff\xff", pack(quiet())[:40]])
