@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ import yaml
 VLLM_PYTHON = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
 _START_S = 900
 """vLLM takes 25 s on an idle machine, and minutes where others use it."""
+_PR_SET_PDEATHSIG = 1
 
 
 def needs_vllm() -> None:
@@ -51,6 +53,7 @@ def served(folder: Path, model: str, context: int = 4096, **block: object) -> It
             stderr=out,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # vLLM has a process of its own for its engine
+            preexec_fn=_end_with_parent,
         )
     try:
         _wait(url, process, log)
@@ -61,6 +64,11 @@ def served(folder: Path, model: str, context: int = 4096, **block: object) -> It
             process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_with_parent() -> None:
+    """In the server's process, before it is one: be told to end when whoever started it is killed (Linux)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
