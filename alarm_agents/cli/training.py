@@ -16,8 +16,8 @@ from alarm_agents.demo.tiny.shapes import SHAPES, Shape
 from alarm_agents.errors import ConfigurationError, MissingExtraError
 
 FOLDER = Path("~/.cache/alarm-agents")
-CLIPS, HELD_OUT = 120, 4
-STEPS = 2_000
+CLIPS, HELD_OUT = 90, 4
+STEPS = 1_400
 """Steps of training, which take ten minutes of one core's time or less."""
 
 

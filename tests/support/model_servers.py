@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import socket
@@ -20,7 +19,8 @@ import yaml
 VLLM_PYTHON = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
 _START_S = 900
 """vLLM takes 25 s on an idle machine, and minutes where others use it."""
-_PR_SET_PDEATHSIG = 1
+_ENDS_WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
+"""Linux's PR_SET_PDEATHSIG: the server is told to end (SIGTERM) even where who started it is killed."""
 
 
 def needs_vllm() -> None:
@@ -43,7 +43,20 @@ def served(folder: Path, model: str, context: int = 4096, **block: object) -> It
     block = {"backend": "openai", "base_url": url, "model": model, **block}
     scenario = folder / f"serve-{Path(model).stem}.yaml"
     scenario.write_text(yaml.safe_dump({"name": "serving", "models": {"it": block}}), encoding="utf-8")
-    command = [sys.executable, "-m", "alarm_agents", "models", "serve", "it", "-s", str(scenario), "--run"]
+    command = [
+        sys.executable,
+        "-c",
+        _ENDS_WITH_US,
+        sys.executable,
+        "-m",
+        "alarm_agents",
+        "models",
+        "serve",
+        "it",
+        "-s",
+        str(scenario),
+        "--run",
+    ]
     log = scenario.with_suffix(".log")
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -53,7 +66,6 @@ def served(folder: Path, model: str, context: int = 4096, **block: object) -> It
             stderr=out,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # vLLM has a process of its own for its engine
-            preexec_fn=_end_with_parent,
         )
     try:
         _wait(url, process, log)
@@ -64,11 +76,6 @@ def served(folder: Path, model: str, context: int = 4096, **block: object) -> It
             process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _end_with_parent() -> None:
-    """In the server's process, before it is one: be told to end when whoever started it is killed (Linux)."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
