@@ -239,7 +239,7 @@ def _beyond(traffic: Traffic, before: tuple[float, int], started: float) -> floa
 def measured(server: str, windows: int, rounds: int, folder: Path, table: Table) -> bool:
     """A row of the table; whether both bars are met."""
     source = write_folder(folder / "walkers", clip(FRAMES * windows))
-    few = write_folder(folder / "few", clip(FRAMES * min(windows, 4 * WARM)))
+    few = write_folder(folder / "few", clip(FRAMES * min(windows, 2 * WARM)))
     warm = source if server == "vllm" else write_folder(folder / "warm", clip(FRAMES * WARM, seed=1))
     with running(server, folder / "weights") as url:
         path = written(folder / "scenario", server, url)
