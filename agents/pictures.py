@@ -38,8 +38,15 @@ def show(
     """At most `images.max` of the window's pictures, cut to `region`, where most happens in it.
 
     Pictures that repeat the one before are left out, and the words say so: a model that is sent one picture twice
-    would take it for time in which nothing moved, whatever really happened.
+    would take it for time in which nothing moved, whatever really happened. Members with like settings share them.
     """
+    key = (window.id, region, images.max, images.max_side, images.style)
+    return media.once(key, lambda: _shown(window, measurements, media, images, region))
+
+
+def _shown(
+    window: Window, measurements: Sequence[Measurement], media: Media, images: ImageSettings, region: Box | None
+) -> Shown:
     found = media.pictures(window) if images.max else []
     if not found:
         return Shown()

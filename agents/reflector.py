@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
@@ -80,6 +81,27 @@ class LastWord(Reconsidered):
     """The answer to the last turn: a grammar leaves nothing but to end; without one a model may look on still."""
 
     model_config = ConfigDict(json_schema_extra=_end)
+
+
+@lru_cache(maxsize=32)
+def looking_with(tools: tuple[str, ...]) -> type[Reconsidered]:
+    """The answer of one who may look with these tools: a grammar leaves no other name to be called.
+
+    Without a grammar a model may still name what there is not: that is told, and the look goes on.
+    """
+    if not tools:
+        return LastWord
+
+    def narrowed(schema: dict[str, Any]) -> None:
+        _either(schema)
+        fields = {**ToolCall.model_json_schema()["properties"], "tool": {"enum": list(tools)}}
+        call = {"type": "object", "properties": fields, "required": ["tool"]}
+        schema["anyOf"][0]["properties"]["calls"]["items"] = call
+
+    class Looking(Reconsidered):
+        model_config = ConfigDict(json_schema_extra=narrowed)
+
+    return Looking
 
 
 @dataclass(frozen=True)
@@ -185,7 +207,7 @@ class Reflector(Agent):
         """The answer that ends the conversation; None where the allowance ended it, which says so."""
         assert self.model is not None
         while True:
-            schema = LastWord if allowance.last else Reconsidered
+            schema = LastWord if allowance.last else looking_with(tuple(toolbox.names))
             answer = await self.model.ask(talk, schema, () if allowance.last else offered(toolbox))
             allowance.took(answer)
             if answer.value is None or answer.value.label != "look":

@@ -91,7 +91,7 @@ def busy(seed: int) -> Life:
         else:
             events.append(_left_behind(rng, time, BUSY_LEFT_SECONDS))
         # At times together, more often with normal life between.
-        time = time + rng.uniform(1, 4) if rng.random() < 0.25 else events[-1].span.end + rng.uniform(3, 8)
+        time = time + rng.uniform(1, 4) if rng.random() < 0.25 else events[-1].span.end + rng.uniform(5, 12)
     return _life(BUSY_SECONDS, seed, events)
 
 

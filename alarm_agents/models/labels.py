@@ -28,10 +28,20 @@ _STARTED = re.compile(rb'(?<!\\)"label"\s*:?\s*$')
 
 @dataclass(frozen=True)
 class _Token:
-    """One token: its bytes, and the probability of everything listed at its place, itself included."""
+    """One token: its bytes and probability, and what else the server lists at its place, as it gave it."""
 
     text: bytes
-    listed: Mapping[bytes, float]
+    p: float
+    others: Any
+
+    @property
+    def listed(self) -> Mapping[bytes, float]:
+        """The probability of everything listed, itself included; what is no token is left out: it tells of no word."""
+        alternatives = [_pair(other) for other in self.others] if isinstance(self.others, list) else []
+        found: dict[bytes, float] = {}
+        for text, p in filter(None, alternatives):
+            found[text] = max(p, found.get(text, 0.0))
+        return {self.text: self.p, **found}
 
 
 def words_of(schema: type[BaseModel]) -> tuple[str, ...]:
@@ -49,9 +59,11 @@ def label_odds(tokens: Sequence[Any] | None, text: str, words: Sequence[str]) ->
     probability of the tokens before; then all is divided by the total of all words, as values from before the grammar
     include what the grammar forbids.
     """
+    if not words:
+        return None
     read = [_read(token) for token in tokens or ()]
     spelled = [token for token in read if token is not None]
-    if not spelled or len(spelled) < len(read) or not words:
+    if not spelled or len(spelled) < len(read):
         return None
     joined = b"".join(token.text for token in spelled)
     value = _find(joined, text)
@@ -63,8 +75,9 @@ def label_odds(tokens: Sequence[Any] | None, text: str, words: Sequence[str]) ->
         end = start + len(token.text)
         if end >= value.end():  # from the opening quote on
             before = joined[value.start() : start]
-            hidden += reached * _weigh(token, before, possible, mass, reached)
-            reached *= token.listed[token.text]
+            listed = token.listed
+            hidden += reached * _weigh(listed, before, possible, mass, reached)
+            reached *= listed[token.text]
             possible = _leads_to(before + token.text, words)
             if len(possible) < 2:
                 break
@@ -75,18 +88,20 @@ def label_odds(tokens: Sequence[Any] | None, text: str, words: Sequence[str]) ->
     return {word: found / total for word, found in mass.items()}
 
 
-def _weigh(token: _Token, before: bytes, possible: set[str], mass: dict[str, float], reached: float) -> float:
+def _weigh(
+    listed: Mapping[bytes, float], before: bytes, possible: set[str], mass: dict[str, float], reached: float
+) -> float:
     """Add to `mass` what is listed at a token; returns the probability that may lie on words with nothing listed."""
     silent = set(possible)
-    for alternative, p in token.listed.items():
+    for alternative, p in listed.items():
         leads = _leads_to(before + alternative, possible)
         silent -= leads
         if len(leads) == 1:
             mass[next(iter(leads))] += reached * p
-    if silent and len(token.listed) == 1:
+    if silent and len(listed) == 1:
         return math.inf  # no alternatives were asked for
     # A token that is not listed is no likelier than the least likely listed one.
-    return min(max(0.0, 1.0 - sum(token.listed.values())), min(token.listed.values()) * len(silent))
+    return min(max(0.0, 1.0 - sum(listed.values())), min(listed.values()) * len(silent))
 
 
 def _leads_to(path: bytes, words: Collection[str]) -> set[str]:
@@ -115,16 +130,9 @@ def _find(joined: bytes, text: str) -> re.Match[bytes] | None:
 
 
 def _read(token: Any) -> _Token | None:
-    """The token if it is one, else None; alternatives that are none are left out, as they tell of no word."""
+    """The token if it is one, else None."""
     own = _pair(token)
-    if own is None:
-        return None
-    given = token.get("top_logprobs")
-    alternatives = [_pair(other) for other in given] if isinstance(given, list) else []
-    listed: dict[bytes, float] = {}
-    for text, p in filter(None, alternatives):
-        listed[text] = max(p, listed.get(text, 0.0))
-    return _Token(own[0], {own[0]: own[1], **listed})
+    return None if own is None else _Token(*own, token.get("top_logprobs"))
 
 
 def _pair(token: Any) -> tuple[bytes, float] | None:

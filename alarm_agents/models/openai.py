@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import httpx
+import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage
@@ -36,14 +37,18 @@ class CompatibleChat(ChatOpenAI):
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
+        messages = self._convert_input(input_).to_messages()
+        # Pictures are in OpenAI's form already; the wrapper looks each up among all forms that it knows, for 1 ms.
+        bare = [one if isinstance(one.content, str) else one.model_copy(update={"content": ""}) for one in messages]
+        payload: dict[str, Any] = super()._get_request_payload(bare, stop=stop, **kwargs)
+        for said, message in zip(payload["messages"], messages, strict=True):
+            if not isinstance(message.content, str):
+                said["content"] = message.content
         # A top-level response_format makes the client parse, and raise away the text of, what we parse ourselves.
-        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         as_it_is = {"response_format": payload.pop("response_format")} if "response_format" in payload else {}
         if self.seed is not None:
             question = json.dumps([payload, as_it_is], sort_keys=True, default=str)
             payload["seed"] = self._seeds.of(question.encode())
-        # The SDK walks through messages by their type hints, which takes longer than sending them; extra_body it sends.
-        as_it_is["messages"], payload["messages"] = payload["messages"], []
         payload["extra_body"] = {**(payload.get("extra_body") or {}), **as_it_is}
         return payload
 
@@ -69,6 +74,36 @@ class CompatibleChat(ChatOpenAI):
         return result
 
 
+class _Completions:
+    """The SDK's chat completions without its walk through request and answer by their type hints: 3 ms of CPU a call.
+
+    It stands for `AsyncCompletions` where `ChatOpenAI` calls it, and for its raw responses.
+    """
+
+    def __init__(self, client: openai.AsyncOpenAI) -> None:
+        self._client = client
+
+    @property
+    def with_raw_response(self) -> _Completions:
+        return self
+
+    async def create(self, *, extra_body: dict[str, Any], **payload: Any) -> _Raw:
+        """Send the request as it is. Raises the SDK's errors."""
+        body = {**payload, **extra_body}
+        return _Raw(await self._client.post("/chat/completions", cast_to=httpx.Response, body=body))
+
+
+class _Raw:
+    """A server's answer."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.http_response, self.headers = response, response.headers
+
+    def parse(self) -> Any:
+        """Its JSON; raises `json.JSONDecodeError`."""
+        return self.http_response.json()
+
+
 def build(settings: ModelSettings) -> CompatibleChat:
     """The chat model for these settings; no connection is made. Raises `ConfigurationError`."""
     try:
@@ -77,7 +112,7 @@ def build(settings: ModelSettings) -> CompatibleChat:
         raise ConfigurationError(
             f"base_url is not an http address: {settings.base_url}", remedy="write it like http://localhost:8000/v1"
         ) from error
-    return CompatibleChat(
+    chat = CompatibleChat(
         model=settings.model,
         base_url=settings.base_url,
         api_key=SecretStr(_api_key(settings)),
@@ -92,6 +127,8 @@ def build(settings: ModelSettings) -> CompatibleChat:
         use_responses_api=False,
         http_async_client=httpx.AsyncClient(transport=PerLoop(settings.max_concurrency)),
     )
+    chat.async_client = _Completions(chat.root_async_client)
+    return chat
 
 
 def _api_key(settings: ModelSettings) -> str:

@@ -122,7 +122,20 @@ def _vllm(settings: ModelSettings, folder: Path, host: Host, port: int, context:
     # On CPU, `vllm serve` looks for a distribution of another name than the CPU wheel's; the module does not.
     module = (host.vllm_python, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--enforce-eager")
     env = {"VLLM_CPU_KVCACHE_SPACE": "1", **({"HF_HUB_OFFLINE": "1"} if local else {})}
-    return Serving("vllm", (*module, *written), env)
+    exact = ["--dtype", "float32"] if local and _whole_floats(folder / settings.model) else []
+    return Serving("vllm", (*module, *written, *exact), env)
+
+
+def _whole_floats(weights: Path) -> bool:
+    """Whether the weights are stored in float32: vLLM would round them to bfloat16, and small models' answers change.
+
+    Most large models are stored in bfloat16 and stay so.
+    """
+    try:
+        config = json.loads((weights / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return "float32" in (config.get("dtype"), config.get("torch_dtype"))
 
 
 def _llamacpp(settings: ModelSettings, folder: Path, host: Host, port: int, context: int) -> Serving:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,12 +20,19 @@ RECENT = 256
 """Frames of the latest windows that stay in memory after measuring, so that agents need not decode them again."""
 
 
+SHARED = 64
+"""Things made of windows that stay in memory for the next member who asks for the same."""
+
+T = TypeVar("T")
+
+
 class Media:
     """The frames of one source, by window; privacy masks are applied by the source before anything is read."""
 
     def __init__(self, source: Source[Any], max_side: int) -> None:
         self.source, self._max_side = source, max_side
         self._recent: OrderedDict[str, Sequence[Any]] = OrderedDict()
+        self._shared: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
     @property
@@ -50,6 +57,19 @@ class Media:
         with self._lock:
             kept = self._recent.get(window.id)
         return list(kept) if kept is not None else self.source.read(window.first, window.last, max_side=self._max_side)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for all members of an ensemble: pictures take longer than all else of a call."""
+        with self._lock:
+            if key in self._shared:
+                found: T = self._shared[key]
+                return found
+        made = make()
+        with self._lock:
+            self._shared[key] = made
+            while len(self._shared) > SHARED:
+                self._shared.popitem(last=False)
+        return made
 
     def captions(self, window: Window) -> tuple[str, ...]:
         """The recorded captions of the window (empty for a source of pictures)."""

@@ -67,14 +67,20 @@ def llama_server(gguf: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    needs_vllm()
+def idefics(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random Idefics3."""
     pytest.importorskip("transformers", reason="needs the extra [transformers]: make test-models")
     from support.tiny_models import idefics3
 
-    folder = tmp_path_factory.mktemp("vllm")
+    folder = tmp_path_factory.mktemp("idefics")
     idefics3(folder / NAME, seed=1)
-    with served(folder, NAME, context=4096, max_concurrency=8) as url:
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vllm_server(idefics: Path) -> Iterator[str]:
+    needs_vllm()
+    with served(idefics, NAME, context=4096, max_concurrency=8) as url:
         yield url
 
 
@@ -169,6 +175,20 @@ async def test_eight_windows_at_once(gguf: Path, vllm_server: str) -> None:
     ]
     answers = await asyncio.gather(*asking)
     assert [answer.parse for answer in answers] == [Parse.PARSED] * 8
+
+
+async def test_vllm_and_transformers_say_the_same_of_the_same_picture(
+    gguf: Path, idefics: Path, vllm_server: str
+) -> None:
+    settings = ModelSettings(**{**BLOCK, "mmproj": None, "backend": "transformers", "max_tokens": 60})
+    models = [at(vllm_server, gguf), build_models({"it": settings}, idefics)["it"]]
+    for picture in clip(12, fast=range(4, 12))[::3]:
+        question = HumanMessage([{"type": "text", "text": "Normal?"}, picture_block(picture, 64)])
+        served_, ours = [await model.ask([question], Judgement) for model in models]
+        assert served_.value is not None
+        assert ours.value is not None
+        assert served_.value.label == ours.value.label
+        assert served_.odds == pytest.approx(ours.odds, abs=0.02)
 
 
 @pytest.mark.parametrize("server", ["llama_server", "vllm_server"])

@@ -19,6 +19,8 @@ import yaml
 VLLM_PYTHON = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
 _START_S = 900
 """vLLM takes 25 s on an idle machine, and minutes where others use it."""
+_ENDS_WITH_US = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
+"""Linux's PR_SET_PDEATHSIG: the server is told to end (SIGTERM) even where who started it is killed."""
 
 
 def needs_vllm() -> None:
@@ -41,7 +43,20 @@ def served(folder: Path, model: str, context: int = 4096, **block: object) -> It
     block = {"backend": "openai", "base_url": url, "model": model, **block}
     scenario = folder / f"serve-{Path(model).stem}.yaml"
     scenario.write_text(yaml.safe_dump({"name": "serving", "models": {"it": block}}), encoding="utf-8")
-    command = [sys.executable, "-m", "alarm_agents", "models", "serve", "it", "-s", str(scenario), "--run"]
+    command = [
+        sys.executable,
+        "-c",
+        _ENDS_WITH_US,
+        sys.executable,
+        "-m",
+        "alarm_agents",
+        "models",
+        "serve",
+        "it",
+        "-s",
+        str(scenario),
+        "--run",
+    ]
     log = scenario.with_suffix(".log")
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -30,8 +30,11 @@ People walk and stand. Nothing rides, runs, or is left behind. true false null s
 """
 
 
-def idefics3(folder: Path, seed: int = 0, layers: int = 2) -> Path:
-    """An Idefics3 of two layers: 64 x 64 pixels a picture, 16 tokens each, no splitting of pictures."""
+def idefics3(folder: Path, seed: int = 0, layers: int = 2, hidden: int = HIDDEN) -> Path:
+    """An Idefics3 of two layers: 64 x 64 pixels a picture, 16 tokens each, no splitting of pictures.
+
+    `hidden` is the width of both its parts, a multiple of 32; with more layers it makes a model that takes its time.
+    """
     import torch
     from transformers import (
         Idefics3Config,
@@ -43,8 +46,8 @@ def idefics3(folder: Path, seed: int = 0, layers: int = 2) -> Path:
     rows = [f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)]
     tokenizer = _tokenizer("<fake_token_around_image>", "<global-img>", *rows)
     config = Idefics3Config(
-        vision_config={**_vision(layers), "model_type": "idefics3_vision"},
-        text_config=_text(tokenizer, layers),
+        vision_config={**_vision(layers, hidden), "model_type": "idefics3_vision"},
+        text_config=_text(tokenizer, layers, hidden),
         image_token_id=tokenizer.convert_tokens_to_ids(IMAGE),
         scale_factor=2,
         pad_token_id=tokenizer.pad_token_id,
@@ -122,8 +125,8 @@ def _tokenizer(*special: str) -> Any:
     )
 
 
-def _vision(layers: int) -> dict[str, Any]:
-    shape = {"hidden_size": HIDDEN, "intermediate_size": 2 * HIDDEN, "num_hidden_layers": layers}
+def _vision(layers: int, hidden: int = HIDDEN) -> dict[str, Any]:
+    shape = {"hidden_size": hidden, "intermediate_size": 2 * hidden, "num_hidden_layers": layers}
     # A larger spread than usual: with random weights a picture has to change what is said.
     return {
         **shape,
@@ -134,15 +137,15 @@ def _vision(layers: int) -> dict[str, Any]:
     }
 
 
-def _text(tokenizer: Any, layers: int) -> dict[str, Any]:
+def _text(tokenizer: Any, layers: int, hidden: int = HIDDEN) -> dict[str, Any]:
     return {
         "model_type": "llama",
         "vocab_size": len(tokenizer),
-        "hidden_size": HIDDEN,
-        "intermediate_size": 2 * HIDDEN,
+        "hidden_size": hidden,
+        "intermediate_size": 2 * hidden,
         "num_hidden_layers": layers,
-        "num_attention_heads": 2,  # heads of 32: vLLM has no smaller ones on CPU
-        "num_key_value_heads": 2,
+        "num_attention_heads": hidden // 32,  # heads of 32: vLLM has no smaller ones on CPU
+        "num_key_value_heads": hidden // 32,
         "max_position_embeddings": 4096,
         "initializer_range": 0.2,
         "bos_token_id": tokenizer.bos_token_id,

@@ -20,14 +20,23 @@ FIRST_SEED = 1_000_000_000
 """Of the clips to teach from; the demo's own clips have smaller seeds, so that they show other people and events."""
 
 
-def gather(seeds: Sequence[int], progress: Callable[[int], None] = lambda _: None) -> Lessons:
-    """The lessons of the busy clips with these seeds, in their order; `progress` is told how many clips are done."""
+def gather(seeds: Sequence[int], progress: Callable[[int], None] = lambda _: None) -> list[Lessons]:
+    """The lessons of each busy clip with these seeds, in their order; `progress` is told how many clips are done."""
     context = multiprocessing.get_context("spawn")  # threads that a fork would leave behind half-way are running
     with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
         work = [pool.submit(_of_clip, seed) for seed in seeds]
         for done, _ in enumerate(as_completed(work), 1):
             progress(done)
-    return joined([each.result() for each in work])
+    return [each.result() for each in work]
+
+
+def share_of(parts: Sequence[Lessons], place: int, of: int) -> Lessons:
+    """What the member in that place `of` so many learns from: all clips but each `of`-th, another one for each member.
+
+    Members that have seen other clips err in other places, so their mean is better than each (Breiman, Bagging
+    predictors, 1996).
+    """
+    return joined([part for number, part in enumerate(parts) if number % of != place])
 
 
 def joined(parts: Sequence[Lessons]) -> Lessons:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,11 @@ AGAIN = 3
 MISTAKEN, ALL_MISTAKEN = 0.25, 0.15
 """Share of the perceptions in a reasoner's lessons that tell of something else than is there, one by one and all at
 once: what is hard to see escapes every eye, so a reasoner has to look for itself."""
+DOUBTED = 0.4
+"""The first of these in a reflector's lessons: what is looked at again is what the perceivers disagree on."""
+LEANING, AGREED, APART_BY = 0.8, 1.0, 0.5
+"""Of reasoners who are not sure, as log-odds: how far they lean to the truth on average, how far all of them together
+stray from that, and each from the others. So 79 of 100 such verdicts are right, and mostly all of them or none."""
 RULES = (
     ("normal", "People walk and stand.", 0, "walker"),
     ("anomalous", "Somebody runs.", 1, "runner"),
@@ -159,7 +164,7 @@ class School:
             window=window,
             normal=self.scenario.normal,
             measurements=(),
-            perceptions=await self._perceived(window, truth),
+            perceptions=await self._perceived(window, truth, MISTAKEN),
             rules=self._rules(),
             similar=(),
             media=media if self.scenario.agents.reasoners_see else None,
@@ -168,11 +173,13 @@ class School:
         await self._reasoner.reason(question)
         self._keep("reasoner", answer, boxes)
         if self.rng.random() < 1 / AGAIN:
+            question = replace(question, perceptions=await self._perceived(window, truth, DOUBTED))
             await self._again(question, truth, boxes, media)
 
     async def _again(self, question: Question, truth: Truth, boxes: Sequence[Placed], media: Media) -> None:
         """A lesson of the reflector, who is told what the reasoners made of it and sees a part of the picture."""
-        verdicts = [self._doubtful(name, truth) for name in self.scenario.agents.reasoners]
+        leaning = self.rng.normal(LEANING * (2 * truth.share - 1), AGREED)
+        verdicts = [self._doubtful(name, truth, leaning) for name in self.scenario.agents.reasoners]
         judged = self._judged(truth, question.rules)
         answer = self._teacher.will_say(Reconsidered.model_validate(judged.model_dump()))
         work = Work(question.window, media, {}, lambda _text, _k: ())
@@ -180,21 +187,21 @@ class School:
             await self._reflector.reflect(question, verdicts, work, self._tools, 1)
         self._keep("reflector", answer, _within(boxes, notable_region(question.perceptions)))
 
-    def _doubtful(self, name: str, truth: Truth) -> Verdict:
-        """What a reasoner may have said who was not sure: right a little more often than not."""
-        p = float(np.clip(self.rng.normal(0.56 if truth.anomalous else 0.44, 0.3), 0.01, 0.99))
+    def _doubtful(self, name: str, truth: Truth, leaning: float) -> Verdict:
+        """What a reasoner may have said who was not sure; `leaning` is where all of them lean, as log-odds."""
+        p = float(1 / (1 + np.exp(-self.rng.normal(leaning, APART_BY))))
         label = Label.ANOMALOUS if p >= 0.5 else Label.NORMAL
         said = (truth if truth.anomalous == (p >= 0.5) else self._mistake(truth)).told()
         return Verdict(member=name, model=name, label=label, p_anomaly=p, rationale=said, parse=Parse.PARSED)
 
-    async def _perceived(self, window: Window, truth: Truth) -> list[Perception]:
-        """What the perceivers may have said: what is there, or at times something else."""
+    async def _perceived(self, window: Window, truth: Truth, mistaken: float) -> list[Perception]:
+        """What the perceivers may have said: what is there, or something else, in that share of their answers."""
         blank = Picture(np.zeros((2, 2, 3), np.uint8), window.first, window.start, window.fps)
         media = Media(HeldSource([blank], "lesson", "frames"), 640)
         together = self._mistake(truth) if self.rng.random() < ALL_MISTAKEN else truth
         found = []
         for perceiver in self._perceivers:
-            seen = self._mistake(truth) if self.rng.random() < MISTAKEN else together
+            seen = self._mistake(truth) if self.rng.random() < mistaken else together
             self._teacher.will_say(answer_of(seen))
             found.append(await perceiver.perceive(window, (), media, self.scenario))
         return found
@@ -212,15 +219,23 @@ class School:
         return Thing(kind, (box,), 1.0, float(self.rng.uniform(2.5, 4.2)), int(self.rng.choice([-1, 1])))
 
     def _judged(self, truth: Truth, rules: Sequence[Rule]) -> Judged:
-        kinds = [thing.kind for thing in truth.odd]
+        """The right verdict; its label is anomalous as often as the stretch is, by its share.
+
+        So the label's probability comes to be that share: right for every frame of a stretch in which something odd
+        begins or ends, and unsure there. What is said beside it never contradicts it.
+        """
+        anomalous = bool(self.rng.random() < truth.share)
+        p = round(min(0.9, max(0.1, truth.share)), 1)
+        told = truth if anomalous == truth.anomalous else truth.other
+        kinds = [thing.kind for thing in told.odd]
         about = [rule_id(text) for _, text, _, kind in RULES if kind in (kinds or ["walker"])]
         known = {rule.id for rule in rules}
         return Judged(
-            label="anomalous" if truth.anomalous else "normal",
-            p_anomaly=round(min(0.9, max(0.1, truth.share)), 1),
+            label="anomalous" if anomalous else "normal",
+            p_anomaly=max(0.5, p) if anomalous else min(0.5, p),
             severity=max((SEVERITY[kind] for kind in kinds), default=0),
             rules=[name for name in about if name in known],
-            rationale=truth.told(),
+            rationale=told.told(),
         )
 
     def _rules(self) -> list[Rule]:

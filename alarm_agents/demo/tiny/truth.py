@@ -68,6 +68,11 @@ class Truth:
         return self.share >= 0.5
 
     @property
+    def other(self) -> Truth:
+        """The same things, held to be what they are not by half or more."""
+        return Truth(self.things, 0.0 if self.anomalous else 1.0)
+
+    @property
     def odd(self) -> tuple[Thing, ...]:
         """The things that make it anomalous; none where it is normal."""
         if not self.anomalous:

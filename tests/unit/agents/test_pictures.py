@@ -75,6 +75,16 @@ def test_a_picture_that_repeats_the_one_before_is_not_sent_again() -> None:
     assert "did not change" in frozen.said
 
 
+def test_members_with_like_settings_share_the_pictures_and_others_get_their_own() -> None:
+    source, seen = media(10, 90, 200), window(frames=3)
+    small, large = ImageSettings(max=2, max_side=16), ImageSettings(max=2, max_side=32)
+    first = show(seen, (), source, small)
+    assert show(seen, (), source, small.model_copy()) is first
+    assert show(seen, (), source, large).blocks != first.blocks
+    assert show(seen, (), source, small, (0.0, 0.0, 0.25, 0.5)).blocks != first.blocks
+    assert show(window(start=1.0, frames=3), (), source, small) is not first
+
+
 def test_a_composite_is_one_picture_of_three_moments() -> None:
     images = ImageSettings(max=4, style="composite")
     shown = show(window(frames=4), [], media(30, 90, 90, 210), images)

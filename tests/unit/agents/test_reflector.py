@@ -163,6 +163,15 @@ def test_a_grammar_insists_on_the_label_and_what_belongs_to_it_and_native_calls_
     assert Reconsidered.model_validate({"calls": [{"tool": "zoom"}]}).label == "look"
 
 
+async def test_a_server_is_held_to_the_tools_that_there_are_and_to_none_in_the_last_turn(media: Media) -> None:
+    with OpenAIServer(lambda *_: json.dumps(look(("motion", {})))) as server:
+        settings = ModelSettings(backend="openai", model="tiny", base_url=server.base_url, retries=0)
+        await reflected(Model("lens", settings, openai.build(settings)), media, rounds=2)
+        first, last = (json.dumps(request.body["response_format"]) for request in server.requests)
+    assert f'"tool": {{"enum": {json.dumps(list(TOOLS))}}}' in first
+    assert '"calls"' not in last
+
+
 async def test_the_log_probabilities_of_the_label_are_its_p_and_those_of_looking_further_do_not_count(
     media: Media,
 ) -> None:

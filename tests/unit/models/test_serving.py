@@ -55,6 +55,15 @@ def test_a_folder_of_weights_is_served_by_vllm_without_the_hub(tmp_path: Path) -
     assert command.env["HF_HUB_OFFLINE"] == "1"
 
 
+@pytest.mark.parametrize(("stored", "said"), [("float32", True), ("bfloat16", False), (None, False)])
+def test_weights_stored_in_float32_are_not_rounded_on_a_cpu(tmp_path: Path, stored: str | None, said: bool) -> None:
+    (tmp_path / "eye").mkdir()
+    if stored:
+        (tmp_path / "eye" / "config.json").write_text(json.dumps({"dtype": stored}), encoding="utf-8")
+    command = serving(ModelSettings(**{**VLLM, "model": "eye"}), tmp_path, CPU, None, None)
+    assert ("--dtype float32" in command.shell) == said
+
+
 def test_llama_cpp_divides_its_context_between_the_slots() -> None:
     command = made(GPU, **GGUF, max_concurrency=4, extra={"n_ctx": 2048, "n_threads": 3}, port=0)
     assert command.command[:3] == ("llama-server", "-m", "/scenarios/eye.gguf")
