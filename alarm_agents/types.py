@@ -224,6 +224,8 @@ class Uncertainty(Record):
     analysis: Probability | None = None
     reflection: Probability | None = None
     memory: Probability | None = None
+    ambiguity: Probability | None = None
+    critic: Probability | None = None
     weights: dict[str, float] = {}
     score: Probability
     decision: Decision

@@ -17,6 +17,7 @@ from alarm_agents.agents.toolwork import perceivers_tool
 from alarm_agents.errors import ModelError
 from alarm_agents.graphs.casework import assemble
 from alarm_agents.graphs.context import Context
+from alarm_agents.graphs.doubt import ambiguity, by_models, critic
 from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
 from alarm_agents.memory.recall import seen
 from alarm_agents.models import heard
@@ -143,11 +144,14 @@ async def reason(state: MonitorState, runtime: Runtime[Context]) -> Update:
 
 async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
     """How sure the verdict is, and what to do about it; a random share of accepted cases is audited."""
-    context = runtime.context
+    context, question, looks = runtime.context, _question(state, runtime.context), rounds(state)
+    if first := by_models(looks[0] if looks else ()):
+        question = replace(question, before=_before(state["window"], context))
     found = assess(
-        list(state["perceptions"].values()),
-        rounds(state),
-        state.get("similar", ()),
+        question.perceptions,
+        looks,
+        question.similar,
+        beside={"ambiguity": ambiguity(question), "critic": critic(question, first)},
         accept_below=context.scenario.uncertainty.accept_below,
         may_reflect=state.get("round", 0) < context.scenario.graph.max_reflections,
     )

@@ -32,6 +32,8 @@ class RecordedCase(Record):
 
     id: str
     category: str = ""
+    reason: str = ""
+    """Why people held it to be what they did, in their words; for suites alone, as labels are."""
     perceptions: Mapping[str, Perception]
     verdicts: Mapping[str, Verdict]
 
@@ -39,8 +41,8 @@ class RecordedCase(Record):
 def read_recorded(path: Path, annotations: Path | None = None) -> list[RecordedCase]:
     """The cases in the file's order, each member's text read by the parser of live answers.
 
-    A line holds `id`, `outputs` {member: text} and perhaps `category`, which may also stand in `annotations`, another
-    JSONL file, joined by `id`. Raises `SourceError` naming file and line for what is not such a line.
+    A line holds `id`, `outputs` {member: text} and perhaps `category` and `reason` (or `reasoning`), which may also
+    stand in `annotations`, another JSONL file, joined by `id`. Raises `SourceError` naming file and line for what is not such a line.
     """
     more = {str(row.get("id")): row for _, row in _rows(annotations)} if annotations is not None else {}
     found: dict[str, RecordedCase] = {}
@@ -53,10 +55,11 @@ def read_recorded(path: Path, annotations: Path | None = None) -> list[RecordedC
         if not all(isinstance(text, str) for text in outputs.values()):
             raise SourceError("outputs are texts, one a member", where=where)
         told = {str(member): parse_reply(text, Answer) for member, text in outputs.items()}
-        category = row.get("category", more.get(case, {}).get("category", ""))
+        said = more.get(case, {}) | row
         found[case] = RecordedCase(
             id=case,
-            category=str(category),
+            category=str(said.get("category") or ""),
+            reason=str(said.get("reason") or said.get("reasoning") or ""),
             perceptions={member: _perception(member, answer) for member, answer in told.items()},
             verdicts={member: _verdict(member, answer) for member, answer in told.items()},
         )
