@@ -35,9 +35,7 @@ def critic(question: Question, verdicts: Sequence[Verdict]) -> float | None:
     if not signals.usable(first):
         return None
     checked = by_rules(EMBEDDED, question)
-    against = [
-        objections(draft, checked=checked, similar=question.similar, before=question.before) for draft in first
-    ]
+    against = [objections(draft, checked=checked, similar=question.similar, before=question.before) for draft in first]
     return signals.critic(first, against)
 
 

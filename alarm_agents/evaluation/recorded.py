@@ -78,9 +78,7 @@ class Panel:
     @cached_property
     def why(self) -> list[list[str]]:
         """The reason that each member gave; empty where it gave none."""
-        return [
-            [case.verdicts[n].rationale if n in case.verdicts else "" for n in self.members] for case in self.cases
-        ]
+        return [[case.verdicts[n].rationale if n in case.verdicts else "" for n in self.members] for case in self.cases]
 
     @cached_property
     def reasons(self) -> Reasons | None:

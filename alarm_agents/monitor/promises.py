@@ -12,12 +12,12 @@ from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.recall import answered_label, description
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Acceptance, Case, Decision, Drifted, Label, Record
-from alarm_agents.uncertainty.drift import Drift, unlikeness
+from alarm_agents.uncertainty.drift import Drift, Sights
 from alarm_agents.uncertainty.promises import Labels, Promise, alarms_promise, held_to, lot, missed_promise
 from alarm_agents.workspace import Workspace
 
-FEATURES = ("how odd cases are", "how unsure they are", "what they are about")
-"""What drift is looked for in: p, uncertainty, and how unlike earlier ones their words are."""
+FEATURES = ("how odd cases are", "how unsure they are", *["what they are about"] * Sights.features)
+"""What drift is looked for in: p, uncertainty, and what their words are about, by several features."""
 KNOWN, EARLIER = 100, 100
 """Cases that words are compared with, and cases before one that it is ranked among, before drift is looked for."""
 READ = 2_000
@@ -194,13 +194,13 @@ class Promises:
 
     def _look(self) -> None:
         texts = [description(case) for case in self._cases[:KNOWN]]
-        self._known = default_embedder().embed(texts)
+        self._sights = Sights(default_embedder().embed(texts))
         self._looking = Drift(len(FEATURES), [self._row(case) for case in self._cases[KNOWN:]])
         self._cases = []
 
     def _row(self, case: Case) -> Sequence[float]:
-        words = unlikeness(default_embedder().embed([description(case)]), self._known)
-        return (case.score or 0.0, case.uncertainty.score, float(words[0]))
+        (words,) = self._sights.of(default_embedder().embed([description(case)]))
+        return (case.score or 0.0, case.uncertainty.score, *words.tolist())
 
     def _apart(self, case: Case) -> bool:
         """Whether the case is far enough from the last one that counted: neighbouring windows show the same."""

@@ -7,7 +7,7 @@ import pytest
 from alarm_agents.agents.reasoner import Question
 from alarm_agents.graphs.doubt import ambiguity, by_models, critic
 from alarm_agents.types import Draft, Label, Parse, Perception, Rule, RuleKind, SimilarCase
-from support.records import fast, fact, motion, perception, rule, silent, verdict, window
+from support.records import fact, fast, motion, perception, rule, silent, verdict, window
 
 RIDES = rule("People ride bicycles or scooters.")
 WALKS = rule("People walk or stand.", RuleKind.NORMAL)
@@ -15,10 +15,12 @@ AGAINST = [SimilarCase(case=key, label=Label.ANOMALOUS, similarity=0.9) for key 
 
 
 def asked(*seen: Perception, rules: tuple[Rule, ...] = (RIDES, WALKS), **values: object) -> Question:
-    return Question(**{  # type: ignore[arg-type]
-        **{"window": window(), "normal": "people walk", "measurements": [motion(1.0)]},
-        **{"perceptions": seen, "rules": rules, "similar": (), **values},
-    })
+    return Question(
+        **{  # type: ignore[arg-type]
+            **{"window": window(), "normal": "people walk", "measurements": [motion(1.0)]},
+            **{"perceptions": seen, "rules": rules, "similar": (), **values},
+        }
+    )
 
 
 def test_what_a_rule_speaks_of_is_less_ambiguous_than_what_lies_between_rules() -> None:
