@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -244,7 +245,7 @@ def joined(before: Population, after: Population) -> Population:
 
 
 def shifts(
-    name: str, population: Population, groups: Sequence[int], runs: int, rng: np.random.Generator, console: Console
+    name: str, population: Population, groups: Sequence[int], *, runs: int, rng: np.random.Generator, console: Console
 ) -> bool:
     """Print how soon drift was told; whether that was before the promise was broken in nine runs of ten."""
     found = [shifted(population, int(rng.choice(groups)), rng) for _ in range(runs)]
@@ -300,7 +301,7 @@ def false_alarms(population: Population, runs: int, rate: float, rng: np.random.
         broken += worst > share
         given += [] if promised is None else [raised(promised) * CASES_A_DAY]
     console.print(
-        f"false_alarms_per_day {A_DAY} of {CASES_A_DAY:,} cases a day, delta {DELTA}, {WEEKS} weeks, {runs} deployments: "
+        f"false_alarms_per_day {A_DAY} of {CASES_A_DAY:,} cases, delta {DELTA}, {WEEKS} weeks, {runs} deployments: "
         f"promised in {len(given) / runs:.0%}, broken in {broken / runs:.1%}; false alarms a day "
         f"{np.mean(given or [np.nan]):.1f}, without a promise {raised(ACCEPT_BELOW) * CASES_A_DAY:,.0f}"
     )
@@ -326,13 +327,14 @@ def main() -> None:
     )
     good = promises(population, options.runs, options.rate, rng, console)
     good &= false_alarms(population, options.runs, options.rate, rng, console)
-    good &= shifts("another clip", population, large(population), options.runs, rng, console)
+    shifted_to = partial(shifts, runs=options.runs, rng=rng, console=console)
+    good &= shifted_to("another clip", population, large(population))
     for other in [options.other] if options.other else OTHERS if real else []:
         after = population_of(other)
         name = f"cases of {other.stem}"
-        good &= shifts(name, joined(population, after), [1], options.runs, rng, console)
+        good &= shifted_to(name, joined(population, after), [1])
         if load_suite(other).recorded:
-            good &= shifts(f"another category of {other.stem}", after, large(after), options.runs, rng, console)
+            good &= shifted_to(f"another category of {other.stem}", after, large(after))
     sys.exit(0 if good else 1)
 
 

@@ -1,4 +1,4 @@
-"""Signals of uncertainty that need rules and neighbours beside the answers: how close rules are, what critics reject."""
+"""Signals of uncertainty that need rules and neighbours beside answers: how close these are, what critics reject."""
 
 from __future__ import annotations
 

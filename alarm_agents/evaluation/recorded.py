@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.reasons import Reasons
 from alarm_agents.memory.embedders import default_embedder
-from alarm_agents.sources.recorded import RecordedCase, read_case_labels, read_recorded
+from alarm_agents.sources.recorded import RecordedCase, read_case_labels, read_case_reasons, read_recorded
 from alarm_agents.tools.deduction import Deduction, Judged
 from alarm_agents.types import Label, Rule
 from alarm_agents.uncertainty import signals
@@ -36,7 +36,9 @@ class Panel:
     dropped: tuple[str, ...]
     """Members whose verdict never changes, which tell nothing apart."""
     rules: Sequence[Rule] = ()
-    """The scenario's rules; of those in words what was seen is held against."""
+    """The scenario's rules; what was seen is held against those in words."""
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Why people judged as they did, by case."""
 
     @classmethod
     def read(cls, files: Sequence[tuple[Path, Path | None]], rules: Sequence[Rule] = ()) -> Panel:
@@ -50,7 +52,8 @@ class Panel:
             why = "no member ever changes its verdict" if not kept else "a case stands in two files"
             raise ScenarioError(f"the recorded cases cannot be used: {why}", where=str(files[0][0]))
         dropped = tuple(name for name in names if name not in kept)
-        return cls(cases, np.array([labels[case.id] for case in cases]), kept, dropped, rules)
+        people = {key: reason for each in files for key, reason in read_case_reasons(*each).items()}
+        return cls(cases, np.array([labels[case.id] for case in cases]), kept, dropped, rules, people)
 
     @cached_property
     def groups(self) -> list[str]:
@@ -83,7 +86,7 @@ class Panel:
     @cached_property
     def reasons(self) -> Reasons | None:
         """The members' reasons held against people's; None where people wrote none."""
-        people = [case.reason for case in self.cases]
+        people = [self.people.get(case.id, "") for case in self.cases]
         return Reasons(self.why, people) if any(people) else None
 
     @cached_property

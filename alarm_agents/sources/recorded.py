@@ -32,8 +32,6 @@ class RecordedCase(Record):
 
     id: str
     category: str = ""
-    reason: str = ""
-    """Why people held it to be what they did, in their words; for suites alone, as labels are."""
     perceptions: Mapping[str, Perception]
     verdicts: Mapping[str, Verdict]
 
@@ -41,8 +39,8 @@ class RecordedCase(Record):
 def read_recorded(path: Path, annotations: Path | None = None) -> list[RecordedCase]:
     """The cases in the file's order, each member's text read by the parser of live answers.
 
-    A line holds `id`, `outputs` {member: text} and perhaps `category` and `reason` (or `reasoning`), which may also
-    stand in `annotations`, another JSONL file, joined by `id`. Raises `SourceError` naming file and line for what is not such a line.
+    A line holds `id`, `outputs` {member: text} and perhaps `category`, which may also stand in `annotations`, another
+    JSONL file, joined by `id`. Raises `SourceError` naming file and line for what is not such a line.
     """
     more = {str(row.get("id")): row for _, row in _rows(annotations)} if annotations is not None else {}
     found: dict[str, RecordedCase] = {}
@@ -55,11 +53,10 @@ def read_recorded(path: Path, annotations: Path | None = None) -> list[RecordedC
         if not all(isinstance(text, str) for text in outputs.values()):
             raise SourceError("outputs are texts, one a member", where=where)
         told = {str(member): parse_reply(text, Answer) for member, text in outputs.items()}
-        said = more.get(case, {}) | row
+        category = row.get("category", more.get(case, {}).get("category", ""))
         found[case] = RecordedCase(
             id=case,
-            category=str(said.get("category") or ""),
-            reason=str(said.get("reason") or said.get("reasoning") or ""),
+            category=str(category),
             perceptions={member: _perception(member, answer) for member, answer in told.items()},
             verdicts={member: _verdict(member, answer) for member, answer in told.items()},
         )
@@ -77,6 +74,16 @@ def read_case_labels(path: Path) -> dict[str, int]:
             raise SourceError("a recorded case's label is 0 (normal) or 1 (anomalous)", where=where)
         found[str(row.get("id"))] = int(label)
     return found
+
+
+def read_case_reasons(path: Path, annotations: Path | None = None) -> dict[str, str]:
+    """Why people held each case to be what they did, in their words (`reason` or `reasoning`), by case.
+
+    It stands in the cases' lines or in `annotations`; a case that has none is left out.
+    """
+    rows = [row for file in (path, annotations) if file is not None for _, row in _rows(file)]
+    said = {str(row.get("id")): row.get("reason", row.get("reasoning")) for row in rows}
+    return {case: reason for case, reason in said.items() if isinstance(reason, str) and reason.strip()}
 
 
 def _perception(member: str, answer: Any) -> Perception:

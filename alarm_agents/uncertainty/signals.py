@@ -83,8 +83,8 @@ def memory(p: float | None, similar: Sequence[SimilarCase]) -> float | None:
 def rule_ambiguity(margin: float | None) -> float | None:
     """How close the rules are: 1 - |a - n|, in [0, 1], after AnomalyRuler's rules of both kinds.
 
-    `margin` is a - n: the cosine of what was seen to the best rule of anomaly, less that to the best normal rule, of the
-    clause that is oddest (`alarm_agents.tools.deduction.Deduction`). None where there are not rules of both kinds.
+    `margin` is a - n: the cosine of what was seen to the best rule of anomaly, less that to the best normal rule, of
+    the clause that is oddest (`alarm_agents.tools.deduction.Deduction`). None where there are not rules of both kinds.
     """
     return None if margin is None else max(0.0, 1.0 - abs(margin))
 
