@@ -331,6 +331,11 @@ class Case(Record):
         return any(verdict.parse is Parse.BLIND for verdict in self.verdicts)
 
     @property
+    def zones(self) -> frozenset[str]:
+        """The zones that anything was seen in."""
+        return frozenset(zone for seen in self.perceptions for fact in seen.facts for zone in fact.zones)
+
+    @property
     def notable(self) -> tuple[Fact, ...]:
         """The facts that the verdicts rest on: those of measures found beyond their limits, the oddest first."""
         beyond = list(dict.fromkeys(measure for verdict in self.verdicts for measure in verdict.beyond))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,31 @@ NARROW = 0.5
 """What the thresholds are multiplied by after a drift, until labels bear out larger ones."""
 
 
+class Part(Record):
+    """How a source, or a zone, fares under the promises."""
+
+    kind: Literal["source", "zone"]
+    name: str
+    cases: int
+    """Of the latest ones; of a zone those with a fact in it."""
+    deferred: float | None
+    """The share of them that is put to a person, audits apart."""
+    anomalous: int
+    """Reviewed cases that people found anomalous."""
+    missed: float | None
+    """The share of anomalous cases accepted as normal, estimated: each reviewed one counts for 1 / its probability."""
+
+    @property
+    def line(self) -> str:
+        """In words."""
+        deferred = "none" if self.deferred is None else f"{self.deferred:.1%}"
+        missed = "too few answers to tell" if self.missed is None else f"about {self.missed:.1%}"
+        said = (
+            f"of {self.cases} cases {deferred} put to a person; of {self.anomalous} found anomalous, missed: {missed}"
+        )
+        return f"{self.kind} {self.name}: {said}"
+
+
 class Standing(Record):
     """How the promises of a scenario stand."""
 
@@ -38,6 +64,8 @@ class Standing(Record):
     """The share that is by `uncertainty.accept_below` alone."""
     drifted: tuple[str, ...] = ()
     """The sources that have drifted since labels were given."""
+    parts: tuple[Part, ...] = ()
+    """By source, where there are several, and by zone."""
 
     @property
     def lines(self) -> list[str]:
@@ -46,7 +74,8 @@ class Standing(Record):
         if said and self.deferred is not None:
             share = f"{self.deferred:.1%} of the latest {self.cases} cases would be put to a person"
             said.append(f"{share}, {self.deferred_without:.1%} without promises; audits come on top")
-        return said + [f"source {name} has drifted: fewer verdicts are accepted" for name in self.drifted]
+        said += [f"source {name} has drifted: fewer verdicts are accepted" for name in self.drifted]
+        return said + [part.line for part in self.parts]
 
 
 @dataclass(frozen=True)
@@ -114,7 +143,38 @@ class Labelled:
             deferred=_share([_asks(case, acceptance, self.scenario) for case in judged]),
             deferred_without=_share([_asks(case, Acceptance(), self.scenario) for case in judged]),
             drifted=tuple(source for source, drift in sources.items() if drift),
+            parts=self._parts(judged, acceptance),
         )
+
+    def _parts(self, latest: Sequence[Case], acceptance: Acceptance) -> tuple[Part, ...]:
+        """How sources and zones fare: what the latest cases come to, and what people answered."""
+        runs, reviewed = self.runs, self.workspace.cases.reviewed(self.scenario.name, namespace=self.namespace)
+        answered = [case for _, case, run in reviewed if run in runs and case.deferred]
+        odd = [case for case in answered if answered_label(case.resolution) is Label.ANOMALOUS]
+        names: dict[tuple[Literal["source", "zone"], str], None] = {}
+        for case in (*latest, *odd):
+            names |= dict.fromkeys(_parts_of(case))
+        found = []
+        for part in sorted(names):
+            cases = [case for case in latest if part in _parts_of(case)]
+            weights = [
+                (1.0 / (case.uncertainty.drawn or 1.0), _missed(case, acceptance, self.scenario))
+                for case in odd
+                if part in _parts_of(case)
+            ]
+            total = sum(weight for weight, _ in weights)
+            found.append(
+                Part(
+                    kind=part[0],
+                    name=part[1],
+                    cases=len(cases),
+                    deferred=_share([_asks(case, acceptance, self.scenario) for case in cases]),
+                    anomalous=len(weights),
+                    missed=sum(weight for weight, lost in weights if lost) / total if total else None,
+                )
+            )
+        several = sum(part.kind == "source" for part in found) > 1
+        return tuple(part for part in found if part.kind == "zone" or several)
 
 
 def standing_of(workspace: Workspace, scenario: Scenario) -> Standing:
@@ -234,6 +294,16 @@ def acceptance_of(promises: Sequence[Promise]) -> Acceptance:
     """The thresholds of the promises that are given; a class without one keeps `uncertainty.accept_below`."""
     thresholds = {promise.name: promise.threshold for promise in promises if promise.kept}
     return Acceptance(normal=thresholds.get("max_missed"), anomalous=thresholds.get("false_alarms_per_day"))
+
+
+def _parts_of(case: Case) -> set[tuple[Literal["source", "zone"], str]]:
+    """The source, and the zones that anything was seen in."""
+    return {("source", case.source), *(("zone", zone) for zone in case.zones)}
+
+
+def _missed(case: Case, acceptance: Acceptance, scenario: Scenario) -> bool:
+    """Whether it would be accepted as normal."""
+    return by_agents(case) is Label.NORMAL and not _asks(case, acceptance, scenario)
 
 
 def _unsure(case: Case) -> float:
