@@ -27,10 +27,9 @@ from alarm_agents.uncertainty.signals import margin
 FloatArray = NDArray[np.float64]
 UNLABELLED = ("margin",)
 """What counts without labels: disagreement between members did not find errors, so it waits for labels to weigh it."""
-SIGNALS = (
-    *("margin", "mutual_information", "vote_entropy", "dispersion", "set_disagreement", "residual", "memory"),
-    *("ambiguity", "critic"),
-)
+WEIGHED = ("margin", "mutual_information", "vote_entropy", "dispersion", "set_disagreement", "residual", "memory")
+SIGNALS = (*WEIGHED, "ambiguity", "critic")
+"""What `--compare` may ask for; the last two add nothing to the others' combination on recorded cases at hand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +71,8 @@ def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bo
     p_rest = memory.p_of(panel.vectors[split.rest], members[split.rest].tolist())
     values = _described(panel, known, held, p_held, panel.majority[held])
     rest = _described(panel, known, split.rest, p_rest, panel.majority[split.rest])
-    if only is not None:
-        values, rest = {only: values[only]}, {only: rest[only]}
+    counted = WEIGHED if only is None else (only,)
+    values, rest = ({name: each[name] for name in counted if name in each} for each in (values, rest))
     wrong = ((p_held >= 0.5).astype(int) != panel.labels[held]).tolist()
     made = fitted(values, wrong)
     return Outcome(
