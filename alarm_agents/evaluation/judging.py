@@ -27,7 +27,7 @@ from alarm_agents.uncertainty.signals import margin
 FloatArray = NDArray[np.float64]
 UNLABELLED = ("margin",)
 """What counts without labels: disagreement between members did not find errors, so it waits for labels to weigh it."""
-WEIGHED = ("margin", "mutual_information", "vote_entropy", "dispersion", "set_disagreement", "residual", "memory")
+WEIGHED = ("dispersion", "set_disagreement", "mutual_information", "vote_entropy", "margin", "residual", "memory")
 SIGNALS = (*WEIGHED, "ambiguity", "critic")
 """What `--compare` may ask for; the last two add nothing to the others' combination on recorded cases at hand."""
 
