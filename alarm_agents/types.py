@@ -195,6 +195,8 @@ class Verdict(Record):
     p_from: Literal["log-probabilities", "distilled", "sampled", "stated"] | None = None
     """Where a model's p is from: the log-probabilities of its label, a classifier of texts that was distilled from the
     members' own verdicts, its label alone, or the number that it wrote."""
+    p_stated: Probability | None = None
+    """The number that it wrote, where p is from that: p itself is what answers of people have shown it to be worth."""
     p_value: Probability | None = None
     """How likely a normal window is to be as odd, by the references; None where there are none."""
     budget_verified: bool = False

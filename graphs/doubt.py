@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from alarm_agents.agents.drafts import objections
 from alarm_agents.agents.reasoner import Question, by_rules
+from alarm_agents.graphs.context import Context
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.scenario import EMBEDDED
 from alarm_agents.tools.deduction import Deduction
-from alarm_agents.types import Parse, Perception, Rule, Verdict
+from alarm_agents.types import Label, Parse, Perception, Rule, Verdict
 from alarm_agents.uncertainty import signals
 
 
@@ -37,6 +38,17 @@ def critic(question: Question, verdicts: Sequence[Verdict]) -> float | None:
     checked = by_rules(EMBEDDED, question)
     against = [objections(draft, checked=checked, similar=question.similar, before=question.before) for draft in first]
     return signals.critic(first, against)
+
+
+def borne_out(verdicts: Sequence[Verdict], context: Context) -> list[Verdict]:
+    """The verdicts, each p that a model stated as what it is worth; the label follows p."""
+    return [verdict if verdict.p_stated is None else _worth(verdict, context) for verdict in verdicts]
+
+
+def _worth(verdict: Verdict, context: Context) -> Verdict:
+    assert verdict.p_stated is not None
+    p = context.stated(verdict.model, verdict.p_stated)
+    return verdict.model_copy(update={"p_anomaly": p, "label": Label.ANOMALOUS if p >= 0.5 else Label.NORMAL})
 
 
 def _words(perception: Perception) -> list[str]:

@@ -27,12 +27,16 @@ EDGE = 1e-3
 class Recalibrated:
     """The curve of one member: from p as stated to p as labels bear it out; never falling."""
 
-    def __init__(self, stated: FloatArray, anomalous: NDArray[np.int_]) -> None:
-        """From the p that the member stated of labelled cases (NaN where it stated none) and their labels, 0 or 1."""
+    def __init__(
+        self, stated: FloatArray, anomalous: NDArray[np.int_], weights: NDArray[np.float64] | None = None
+    ) -> None:
+        """From the p that the member stated of labelled cases (NaN where it stated none) and their labels, 0 or 1.
+
+        `weights` are one over the probability with which each was to be labelled, 1 where none are given.
+        """
         there = np.isfinite(stated)
-        self.labels = int(there.sum())
-        """The labelled cases that it rests on."""
-        self._curve = _curve(stated[there], np.asarray(anomalous)[there])
+        weight = np.ones(len(stated)) if weights is None else weights
+        self._curve = _curve(stated[there], anomalous[there], weight[there])
 
     def p(self, stated: FloatArray) -> FloatArray:
         """The p of cases, in [0, 1]; NaN stays NaN."""
@@ -42,15 +46,15 @@ class Recalibrated:
         return found
 
 
-def _curve(stated: FloatArray, anomalous: NDArray[np.int_]) -> Callable[[FloatArray], FloatArray]:
+def _curve(stated: FloatArray, anomalous: NDArray[np.int_], weight: FloatArray) -> Callable[[FloatArray], FloatArray]:
     odd = int(anomalous.sum())
     if min(odd, len(anomalous) - odd) < FEWEST:
         return lambda p: p
     if len(anomalous) >= MANY:
-        return IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(stated, anomalous).predict
-    found = LogisticRegression(max_iter=1_000).fit(_odds(stated), anomalous)
+        return IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(stated, anomalous, weight).predict
+    found = LogisticRegression(max_iter=1_000).fit(_odds(stated), anomalous, weight)
     if found.coef_[0, 0] <= 0:  # what it states says nothing of the labels, or the reverse: all alike, as labels are
-        return lambda p: np.full(len(p), odd / len(anomalous))
+        return lambda p: np.full(len(p), np.average(anomalous, weights=weight))
     return lambda p: np.asarray(found.predict_proba(_odds(p))[:, 1], float)
 
 
