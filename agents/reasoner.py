@@ -189,6 +189,7 @@ def to_verdict(name: str, model: str, answer: Answer[Any], rules: Sequence[Rule]
         label=Label(judged.label) if told else Label.UNKNOWN,
         p_anomaly=p if told else None,
         p_from=p_from if told else None,
+        p_stated=p if told and p_from == "stated" else None,
         severity=judged.severity if judged.label == "anomalous" else 0,
         rationale=(note if contradiction else "") + judged.rationale,
         rules=tuple(known[key] for key in cited if key in known),

@@ -195,6 +195,8 @@ class Verdict(Record):
     p_from: Literal["log-probabilities", "distilled", "sampled", "stated"] | None = None
     """Where a model's p is from: the log-probabilities of its label, a classifier of texts that was distilled from the
     members' own verdicts, its label alone, or the number that it wrote."""
+    p_stated: Probability | None = None
+    """The number that it wrote, where p is from that: p itself is what answers of people have shown it to be worth."""
     p_value: Probability | None = None
     """How likely a normal window is to be as odd, by the references; None where there are none."""
     budget_verified: bool = False
@@ -224,6 +226,8 @@ class Uncertainty(Record):
     analysis: Probability | None = None
     reflection: Probability | None = None
     memory: Probability | None = None
+    ambiguity: Probability | None = None
+    critic: Probability | None = None
     weights: dict[str, float] = {}
     score: Probability
     decision: Decision
@@ -327,6 +331,11 @@ class Case(Record):
     def blind(self) -> bool:
         """Whether the camera saw nothing that could be judged."""
         return any(verdict.parse is Parse.BLIND for verdict in self.verdicts)
+
+    @property
+    def zones(self) -> frozenset[str]:
+        """The zones that anything was seen in."""
+        return frozenset(zone for seen in self.perceptions for fact in seen.facts for zone in fact.zones)
 
     @property
     def notable(self) -> tuple[Fact, ...]:

@@ -52,6 +52,8 @@ class Context(Live):
     """Whether a deferred case waits for a person; suites never block."""
     acceptance: Callable[[], Acceptance] = field(default=Acceptance)
     """Up to which uncertainty verdicts are accepted now, as promises have it."""
+    stated: Callable[[str, float], float] = field(default=lambda _, p: p)
+    """What the p that a model stated is worth."""
     gate_above: float | None = field(default=None)
     """The expert's score under which the gate concludes a window; None keeps the gate open."""
 

@@ -17,6 +17,7 @@ from alarm_agents.agents.toolwork import perceivers_tool
 from alarm_agents.errors import ModelError
 from alarm_agents.graphs.casework import assemble
 from alarm_agents.graphs.context import Context
+from alarm_agents.graphs.doubt import ambiguity, borne_out, by_models, critic
 from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
 from alarm_agents.memory.recall import seen
 from alarm_agents.models import heard
@@ -138,16 +139,19 @@ async def reason(state: MonitorState, runtime: Runtime[Context]) -> Update:
         raise ModelsDownError(f"no model answers ({', '.join(sorted(down))})")
     if not signals.usable(verdicts) and context.scenario.when_models_fail == "detector-only":
         verdicts += _detector_only(verdicts, question)
-    return {"verdicts": _keyed(verdicts)}
+    return {"verdicts": _keyed(borne_out(verdicts, context))}
 
 
 async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
     """How sure the verdict is, and what to do about it; a random share of accepted cases is audited."""
-    context = runtime.context
+    context, question, looks = runtime.context, _question(state, runtime.context), rounds(state)
+    if first := by_models(looks[0] if looks else ()):
+        question = replace(question, before=_before(state["window"], context))
     found = assess(
-        list(state["perceptions"].values()),
-        rounds(state),
-        state.get("similar", ()),
+        question.perceptions,
+        looks,
+        question.similar,
+        beside={"ambiguity": ambiguity(question), "critic": critic(question, first)},
         accept_below=context.scenario.uncertainty.accept_below,
         may_reflect=state.get("round", 0) < context.scenario.graph.max_reflections,
     )
@@ -166,14 +170,14 @@ async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
     asking = perceivers_tool(eyes, question, context.media, context.scenario)
     toolbox = context.tools.including(*[Entry(asking, "built in", limits.seconds)] if eyes else [])
     found = await context.reflector.reflect(question, latest(state), work, toolbox, number, limits=limits)
-    verdicts = [found.verdict]
+    verdicts = borne_out([found.verdict], context)
     if context.reflector.model is None or not limits.overrules:
         # Experts see less than models do: their second look never overrules what models say. A model may be a
         # reasoner, too, and both of its voices count.
         others = [verdict for verdict in signals.usable(latest(state)) if verdict.model != EMBEDDED]
-        verdicts = [verdict.model_copy(update={"round": number}) for verdict in others]
         both = any(verdict.member == found.verdict.member for verdict in others)
-        verdicts.append(found.verdict.model_copy(update={"member": "reflector"} if both else {}))
+        second = verdicts[0].model_copy(update={"member": "reflector"} if both else {})
+        verdicts = [*(verdict.model_copy(update={"round": number}) for verdict in others), second]
     return {"verdicts": _keyed(verdicts), "looks": {str(number): _placed(found.facts, context)}, "round": number}
 
 

@@ -26,6 +26,13 @@ HALF = 0.5
 """Likeness up to which a rule's word counts as not said at all."""
 USUAL_SHARE = 0.05
 """What a rule of anomaly speaks of is normal here where more references than this share say it (5% level)."""
+NOVEL, STEEP, TRUSTED = 0.08, 4, 4.0
+"""How unlike each other references may be (mean novelty of one held against the others) for half of the trust in what
+they have in common with a caption, how steeply that falls, and what full trust is against the activity of a rule."""
+UNTRIED = 0.25
+"""The share of full trust where there are not two references to be held against each other."""
+USUAL, LEAST = 0.3, 0.01
+"""The oddity of what is said as usual, and the least there is."""
 MOST_KEPT = 50_000
 """Clauses remembered; a stream repeats itself, and memory must not grow with it."""
 
@@ -75,6 +82,8 @@ class Judged:
     novelty: float
     worst: Held | None
     """The clause that is oddest."""
+    contest: float | None = None
+    """The largest margin of a clause; None where there are not rules, or statements, of both kinds."""
 
 
 class Statements:
@@ -116,7 +125,15 @@ class Deduction:
             self._set_odd([each for i, each in enumerate(odd) if i not in normal])
         self._normal = Statements([clause for _, clause in self._usual], embedder)
         self._said = Statements(self._bank, embedder)
-        self.typical = self._typical(references)
+        self._trust, self._margin = TRUSTED * UNTRIED, -1.0
+        left_out = self._each_by_the_others(references)
+        if left_out:
+            self._margin = float(np.median([np.mean([each.margin for each in _acting(held)]) for held in left_out]))
+        if len(left_out) > 1:
+            novelty = float(np.mean([self._sum(held).novelty for held in left_out]))
+            self._trust = TRUSTED / (1.0 + (max(0.0, novelty) / NOVEL) ** STEEP)
+        self.typical = float(np.median([self._sum(held).oddity for held in left_out])) if left_out else 1.0
+        """The median oddity of a reference held against the others; 1 without any."""
 
     def judge(self, captions: Sequence[str]) -> list[Judged]:
         """Judge captions. One without clauses says nothing, and is neither odd nor new."""
@@ -125,19 +142,23 @@ class Deduction:
         return [self._sum([self._known[clause] for clause in each]) for each in said]
 
     def _sum(self, held: Sequence[Held]) -> Judged:
-        """What a rule says is odd as far as it is also new, margins (the largest, and the mean), and mean novelty.
+        """How far what is said is what rules of anomaly say, and how much nearer to these it is than references are.
 
-        A family that fires on what references say, too, so speaks little, without being rejected outright.
+        Both are means over clauses, since a long caption is likelier to hold some odd words. How near something is to
+        normal hangs on which references were drawn: margins count as far as references resemble each other.
         """
         if not held:
             return Judged(0.0, 0.0, None)
-        activity = max(max(0.0, each.activity - HALF) * each.novelty for each in held) / (1.0 - HALF)
         acting = _acting(held)
-        margin = (max(each.margin for each in held) + float(np.mean([each.margin for each in acting]))) / 2
+        told = [*acting, *(each for each in held if each not in acting and each.activity >= SAID)]
+        activity = float(np.mean([max(0.0, each.activity - HALF) for each in told])) / (1.0 - HALF)
+        margin = float(np.mean([each.margin for each in acting]))
         novelty = float(np.mean([each.novelty for each in acting]))
         worst = max(held, key=lambda each: (each.activity >= SAID, each.margin + each.activity))
-        oddity = 2.0 * activity + 1.0 + margin + novelty
-        return Judged(oddity, novelty, worst)
+        beyond = (activity + self._trust * (margin - self._margin)) / (1.0 + self._trust)
+        oddity = max(LEAST, USUAL + beyond)
+        contested = self._odd and (self._usual or self._bank)
+        return Judged(oddity, novelty, worst, max(each.margin for each in held) if contested else None)
 
     def _hold(self, said: Sequence[Clause]) -> None:
         """Hold the clauses that are new to it against rules and references, all in one go of the embedder."""
@@ -209,20 +230,19 @@ class Deduction:
         by_person = [atom.rule.provenance.origin in ("person", "review") for atom in self._odd]
         return set(np.flatnonzero(often & (count > 0) & ~np.array(by_person)).tolist())
 
-    def _typical(self, references: Sequence[Sequence[Clause]]) -> float:
-        """The median oddity of a reference held against the others (one alone: its clauses against each other)."""
+    def _each_by_the_others(self, references: Sequence[Sequence[Clause]]) -> list[list[Held]]:
+        """The clauses of each reference held against the other references (one alone: against its other clauses)."""
         count = Counter(clause for reference in references for clause in set(reference))
         place = {clause: i for i, clause in enumerate(self._bank)}
         vectors = dict(zip(self._bank, self._embedder.embed([clause.text for clause in self._bank]), strict=True))
         found = []
         for reference in references:
             own = frozenset(place[clause] for clause in reference if count[clause] == 1)
-            held = [
-                self._against(clause, vectors[clause], own if len(references) > 1 else frozenset({place[clause]}))
-                for clause in reference
-            ]
-            found.append(self._sum(held).oddity)
-        return float(np.median(found)) if found else 1.0
+            left = [own if len(references) > 1 else frozenset({place[clause]}) for clause in reference]
+            found.append(
+                [self._against(clause, vectors[clause], out) for clause, out in zip(reference, left, strict=True)]
+            )
+        return found
 
 
 def _acting(held: Sequence[Held]) -> Sequence[Held]:

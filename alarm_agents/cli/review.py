@@ -150,7 +150,7 @@ def _show(case: Case) -> None:
         "decision": f"{case.decision.value}: {case.uncertainty.reason}",
         "uncertainty": ", ".join(
             f"{name} {number(getattr(case.uncertainty, name))}"
-            for name in ("comprehension", "analysis", "reflection", "memory", "score")
+            for name in ("comprehension", "analysis", "reflection", "memory", "ambiguity", "critic", "score")
         ),
         "models": ", ".join(case.models) or "none took part",
         "rules": ", ".join(f"{ref.id} v{ref.version}" for ref in case.rules) or "none",

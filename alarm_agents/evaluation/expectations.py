@@ -16,6 +16,7 @@ NAMES = (
     *("ece", "brier", "aurc", "eaurc", "uncertainty_auroc", "deferred"),
     *(f"accuracy_at_deferral.{share}" for share in DEFERRAL_SHARES),
     *("case_accuracy", "case_auroc", "coverage", "accepted_error", "missed", "over_majority", "over_majority_worst"),
+    *("reason_rouge_l", "reason_similarity", "doubly_right.both"),
     *("gain_over_best_member", "reflections.rightly", "reflections.wrongly", "reflections.net"),
 )
 """The metrics of `alarm_agents.evaluation`, as a suite names them."""

@@ -13,9 +13,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from alarm_agents.agents.drafts import objections
 from alarm_agents.evaluation.calibration import Split
 from alarm_agents.evaluation.recorded import Panel, mean_of
+from alarm_agents.memory.recall import CASES
 from alarm_agents.memory.remembered import FEWEST, Remembered
+from alarm_agents.types import Label, Parse, SimilarCase, Verdict
+from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.alarm2025 import Alarm2025, LowRank
 from alarm_agents.uncertainty.combination import Combination, equal, fitted
 from alarm_agents.uncertainty.signals import margin
@@ -23,7 +27,9 @@ from alarm_agents.uncertainty.signals import margin
 FloatArray = NDArray[np.float64]
 UNLABELLED = ("margin",)
 """What counts without labels: disagreement between members did not find errors, so it waits for labels to weigh it."""
-SIGNALS = ("margin", "mutual_information", "vote_entropy", "dispersion", "set_disagreement", "residual", "memory")
+WEIGHED = ("dispersion", "set_disagreement", "mutual_information", "vote_entropy", "margin", "residual", "memory")
+SIGNALS = (*WEIGHED, "ambiguity", "critic")
+"""What `--compare` may ask for; the last two add nothing to the others' combination on recorded cases at hand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +57,7 @@ class Outcome:
 
 def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bool = True) -> Outcome:
     """The members' p and, with labels, what memory says; uncertainty is the fitted combination, or one signal alone."""
-    members = mean_of(panel.p_members)
+    members = mean_of(panel.p_recalibrated(split.calibration) if labels else panel.p_members)
     known = split.calibration[np.isfinite(members[split.calibration])]
     if not labels or len(known) < FEWEST:
         rest = _described(panel, split.rest, split.rest, members[split.rest], None)
@@ -65,8 +71,8 @@ def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bo
     p_rest = memory.p_of(panel.vectors[split.rest], members[split.rest].tolist())
     values = _described(panel, known, held, p_held, panel.majority[held])
     rest = _described(panel, known, split.rest, p_rest, panel.majority[split.rest])
-    if only is not None:
-        values, rest = {only: values[only]}, {only: rest[only]}
+    counted = WEIGHED if only is None else (only,)
+    values, rest = ({name: each[name] for name in counted if name in each} for each in (values, rest))
     wrong = ((p_held >= 0.5).astype(int) != panel.labels[held]).tolist()
     made = fitted(values, wrong)
     return Outcome(
@@ -123,7 +129,29 @@ def _described(
         found["residual"] = LowRank(panel.similarities[frozen]).residuals(panel.similarities[rows]).tolist()
     if said is not None:
         found["memory"] = [float(v) if np.isfinite(v) else None for v in np.abs(said - p)]
+        found["critic"] = _rejected(panel, frozen, rows)
     return found
+
+
+def _rejected(panel: Panel, known: NDArray[np.int_], rows: NDArray[np.int_]) -> list[float | None]:
+    """`signals.critic` of the members' answers: what the nearest of the known cases, other than itself, say of each."""
+    alike = panel.vectors[rows] @ panel.vectors[known].T
+    alike[rows[:, None] == known[None, :]] = -np.inf
+    found = []
+    for row, near in zip(rows, alike, strict=True):
+        similar = [
+            SimilarCase(case=panel.cases[known[i]].id, label=_LABELS[panel.labels[known[i]]], similarity=near[i])
+            for i in np.argsort(-near)[:CASES]
+        ]
+        drafts = [panel.cases[row].verdicts[name] for name in panel.members if name in panel.cases[row].verdicts]
+        against = [objections(draft, checked=_UNCHECKED, similar=similar, before=()) for draft in drafts]
+        found.append(signals.critic(drafts, against))
+    return found
+
+
+_LABELS = (Label.NORMAL, Label.ANOMALOUS)
+_UNCHECKED = Verdict(member="rules", model="rules", label=Label.UNKNOWN, parse=Parse.UNPARSED)
+"""No rule can be checked on what was never measured."""
 
 
 def _scored(

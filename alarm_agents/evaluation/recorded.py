@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarm_agents.errors import ScenarioError
+from alarm_agents.evaluation.reasons import Reasons
 from alarm_agents.memory.embedders import default_embedder
-from alarm_agents.sources.recorded import RecordedCase, read_case_labels, read_recorded
-from alarm_agents.types import Label
+from alarm_agents.sources.recorded import RecordedCase, read_case_labels, read_case_reasons, read_recorded
+from alarm_agents.tools.deduction import Deduction, Judged
+from alarm_agents.types import Label, Rule
 from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.alarm2025 import pair_similarities
 from alarm_agents.uncertainty.distilled import Distilled
+from alarm_agents.uncertainty.recalibration import Recalibrated
 
 FloatArray = NDArray[np.float64]
 
@@ -32,9 +35,13 @@ class Panel:
     members: tuple[str, ...]
     dropped: tuple[str, ...]
     """Members whose verdict never changes, which tell nothing apart."""
+    rules: Sequence[Rule] = ()
+    """The scenario's rules; what was seen is held against those in words."""
+    people: Mapping[str, str] = field(default_factory=dict)
+    """Why people judged as they did, by case."""
 
     @classmethod
-    def read(cls, files: Sequence[tuple[Path, Path | None]]) -> Panel:
+    def read(cls, files: Sequence[tuple[Path, Path | None]], rules: Sequence[Rule] = ()) -> Panel:
         """From recorded files and their annotations; raises `SourceError`, and `ScenarioError` without any member."""
         cases = [case for path, more in files for case in read_recorded(path, more)]
         labels = {key: label for path, _ in files for key, label in read_case_labels(path).items()}
@@ -45,7 +52,8 @@ class Panel:
             why = "no member ever changes its verdict" if not kept else "a case stands in two files"
             raise ScenarioError(f"the recorded cases cannot be used: {why}", where=str(files[0][0]))
         dropped = tuple(name for name in names if name not in kept)
-        return cls(cases, np.array([labels[case.id] for case in cases]), kept, dropped)
+        people = {key: reason for each in files for key, reason in read_case_reasons(*each).items()}
+        return cls(cases, np.array([labels[case.id] for case in cases]), kept, dropped, rules, people)
 
     @cached_property
     def groups(self) -> list[str]:
@@ -71,13 +79,23 @@ class Panel:
         ]
 
     @cached_property
+    def why(self) -> list[list[str]]:
+        """The reason that each member gave; empty where it gave none."""
+        return [[case.verdicts[n].rationale if n in case.verdicts else "" for n in self.members] for case in self.cases]
+
+    @cached_property
+    def reasons(self) -> Reasons | None:
+        """The members' reasons held against people's; None where people wrote none."""
+        people = [self.people.get(case.id, "") for case in self.cases]
+        return Reasons(self.why, people) if any(people) else None
+
+    @cached_property
     def texts(self) -> list[str]:
         """All that the members wrote of a case, as memory keeps it: what was seen, and why they judged as they did."""
-        why = [[case.verdicts[n].rationale if n in case.verdicts else "" for n in self.members] for case in self.cases]
         usable = np.isfinite(self.votes)
         return [
             "\n".join(part for pair, ok in zip(zip(a, b, strict=True), row, strict=True) if ok for part in pair if part)
-            for a, b, row in zip(self.seen, why, usable, strict=True)
+            for a, b, row in zip(self.seen, self.why, usable, strict=True)
         ]
 
     @cached_property
@@ -92,9 +110,24 @@ class Panel:
         return flat.reshape(len(self.cases), len(self.members), -1)
 
     @cached_property
+    def stated(self) -> FloatArray:
+        """The p that each member stated of each case; NaN where it stated none."""
+        return self._table(_stated)
+
+    def p_recalibrated(self, known: NDArray[np.int_]) -> FloatArray:
+        """`p_members`, the stated ones as the labels of the `known` cases bear them out, member by member."""
+        columns = zip(self.stated.T, self.p_members.T, strict=True)
+        return np.column_stack(
+            [
+                np.where(np.isfinite(stated), Recalibrated(stated[known], self.labels[known]).p(stated), p)
+                for stated, p in columns
+            ]
+        )
+
+    @cached_property
     def p_members(self) -> FloatArray:
         """The p of each member: the stated one where there is one, else distilled from all verdicts, else its vote."""
-        stated = self._table(_stated)
+        stated = self.stated
         told = np.isfinite(self.votes)
         texts = [
             text for row, ok in zip(self.seen, told, strict=True) for text, there in zip(row, ok, strict=True) if there
@@ -117,7 +150,13 @@ class Panel:
             "set_disagreement": [signals.set_disagreement(each) for each in words],
             "mutual_information": [signals.mutual_information(each) for each in p],
             "vote_entropy": [signals.vote_entropy(each) for each in labels],
+            "ambiguity": [signals.rule_ambiguity(each.contest) for each in self._deduced],
         }
+
+    @cached_property
+    def _deduced(self) -> list[Judged]:
+        worded = [rule for rule in self.rules if rule.predicate is None]
+        return Deduction(default_embedder(), worded, ()).judge([". ".join(filter(None, row)) for row in self.seen])
 
     @cached_property
     def similarities(self) -> FloatArray:

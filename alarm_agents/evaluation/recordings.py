@@ -17,6 +17,7 @@ from alarm_agents.evaluation.recorded import Panel
 from alarm_agents.evaluation.reliability import rejection, reliability
 from alarm_agents.evaluation.suite import Suite
 from alarm_agents.graphs.load import load_monitor
+from alarm_agents.memory.preset import rules_of
 
 COMPARED = ("majority", "label-free", "tfidf")
 """What is put beside the system where nothing else is asked for."""
@@ -42,7 +43,8 @@ def run_recorded(
         raise ScenarioError(f"there is no signal or baseline '{unknown[0]}'", where="--compare", remedy=f"use {known}")
     settings = suite.calibration or Calibration(fraction=0)
     settings = settings if seed is None else settings.model_copy(update={"seed": seed})
-    panel = Panel.read([(source.path, source.annotations) for source in suite.labelled_sources()])
+    files = [(source.path, source.annotations) for source in suite.labelled_sources()]
+    panel = Panel.read(files, rules_of(scenario))
     try:
         parts = splits(settings, panel.groups)
     except ValueError as error:
@@ -99,10 +101,15 @@ def _measured(panel: Panel, outcomes: Sequence[Outcome], accept_below: float) ->
 def _metrics(panel: Panel, outcome: Outcome, wanted: Any, accept_below: float) -> dict[str, Any]:
     judged = outcome.rest
     chosen = np.isin(judged.rows, wanted)
-    rows = judged.rows[chosen]
-    return case_metrics(
+    rows, verdict = judged.rows[chosen], judged.verdict[chosen]
+    found = case_metrics(
         panel.labels[rows], judged.p[chosen], judged.score[chosen], panel.majority[rows], accept_below=accept_below
     )
+    if panel.reasons is None:
+        return found
+    said, p = verdict[:, None], panel.p_members[rows]
+    sure = np.where(said == 1, p, 1 - p)
+    return found | panel.reasons.metrics(rows, verdict == panel.labels[rows], panel.votes[rows] == said, sure)
 
 
 def _row(panel: Panel, parts: Sequence[Split], name: str, accept_below: float) -> dict[str, Any]:

@@ -65,9 +65,8 @@ def broken_down(watched: Iterable[Watched], categories: Mapping[str, str] | None
             if not known:
                 continue
             row = (case, int(2 * sum(known) >= len(known)))
-            zones = {zone for seen in case.perceptions for fact in seen.facts for zone in fact.zones}
             category = (categories or {}).get(case.id)
-            for part, names in (("source", {name}), ("zone", zones), ("category", {category} - {None})):
+            for part, names in (("source", {name}), ("zone", case.zones), ("category", {category} - {None})):
                 for one in names:
                     parts[part].setdefault(str(one), []).append(row)
     return {part: {name: _did(rows) for name, rows in sorted(found.items())} for part, found in parts.items()}

@@ -170,7 +170,10 @@ def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], secon
         "unscored": int(np.sum(table.unscored)),
         "metrics": metrics,
         "curves": curves(table),
-        "by": broken_down([(outcome.source.name, outcome.labels, outcome.cases) for outcome in outcomes]),
+        "by": broken_down(
+            [(outcome.source.name, outcome.labels, outcome.cases) for outcome in outcomes],
+            {case.id: kind for outcome in outcomes if (kind := outcome.source.category) for case in outcome.cases},
+        ),
         "rows": without_vocabulary([(outcome.labels, outcome.cases) for outcome in outcomes]),
         "expectations": [expectation.model_dump() for expectation in expectations],
         "cases": [_case_summary(outcome, columns) for outcome, columns in zip(outcomes, tables, strict=True)],

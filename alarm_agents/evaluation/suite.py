@@ -79,11 +79,15 @@ class SuiteCase(Block):
 
     source: Annotated[CaseSource, BeforeValidator(_source_in_short)]
     labels: PathText | None = None
+    category: str | None = Field(None, min_length=1, max_length=80)
+    """What kind of source it is, in a word: results are told by it, too. Recorded cases carry theirs inside."""
 
     @model_validator(mode="after")
     def _labelled(self) -> SuiteCase:
         if self.labels is None and not (self.source.captions or self.source.recorded):
             raise ValueError("frames and videos need labels: a CSV file with the columns frame,label")
+        if self.category is not None and self.source.recorded:
+            raise ValueError("recorded cases carry their category inside, or in annotations")
         return self
 
 
@@ -143,6 +147,7 @@ class LabelledSource:
     labels: Path
     """The file to read labels from; the captions or recorded file itself where the labels are inside."""
     annotations: Path | None = None
+    category: str | None = None
 
 
 class Suite(Block):
@@ -229,7 +234,7 @@ class Suite(Block):
                 labels = self._labels(case, path, f"cases.{i}.labels", several=len(names) > 1)
                 kind: Kind = "captions" if case.source.captions else case.source.kind
                 more = self._annotations(case, f"cases.{i}.source.annotations")
-                sources[path.resolve()] = LabelledSource(name, path, kind, labels, more)
+                sources[path.resolve()] = LabelledSource(name, path, kind, labels, more, case.category)
         return list(sources.values())
 
     def _annotations(self, case: SuiteCase, key: str) -> Path | None:

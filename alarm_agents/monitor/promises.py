@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,18 +13,43 @@ from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.recall import answered_label, description
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Acceptance, Case, Decision, Drifted, Label, Record
-from alarm_agents.uncertainty.drift import Drift, unlikeness
+from alarm_agents.uncertainty.drift import Drift, Sights
 from alarm_agents.uncertainty.promises import Labels, Promise, alarms_promise, held_to, lot, missed_promise
 from alarm_agents.workspace import Workspace
 
-FEATURES = ("how odd cases are", "how unsure they are", "what they are about")
-"""What drift is looked for in: p, uncertainty, and how unlike earlier ones their words are."""
+FEATURES = ("how odd cases are", "how unsure they are", *["what they are about"] * Sights.features)
+"""What drift is looked for in: p, uncertainty, and what their words are about, by several features."""
 KNOWN, EARLIER = 100, 100
 """Cases that words are compared with, and cases before one that it is ranked among, before drift is looked for."""
 READ = 2_000
 """Cases read back at most when a watch starts."""
 NARROW = 0.5
 """What the thresholds are multiplied by after a drift, until labels bear out larger ones."""
+
+
+class Part(Record):
+    """How a source, or a zone, fares under the promises."""
+
+    kind: Literal["source", "zone"]
+    name: str
+    cases: int
+    """Of the latest ones; of a zone those with a fact in it."""
+    deferred: float | None
+    """The share of them that is put to a person, audits apart."""
+    anomalous: int
+    """Reviewed cases that people found anomalous."""
+    missed: float | None
+    """The share of anomalous cases accepted as normal, estimated: each reviewed one counts for 1 / its probability."""
+
+    @property
+    def line(self) -> str:
+        """In words."""
+        deferred = "none" if self.deferred is None else f"{self.deferred:.1%}"
+        missed = "too few answers to tell" if self.missed is None else f"about {self.missed:.1%}"
+        said = (
+            f"of {self.cases} cases {deferred} put to a person; of {self.anomalous} found anomalous, missed: {missed}"
+        )
+        return f"{self.kind} {self.name}: {said}"
 
 
 class Standing(Record):
@@ -38,6 +64,8 @@ class Standing(Record):
     """The share that is by `uncertainty.accept_below` alone."""
     drifted: tuple[str, ...] = ()
     """The sources that have drifted since labels were given."""
+    parts: tuple[Part, ...] = ()
+    """By source, where there are several, and by zone."""
 
     @property
     def lines(self) -> list[str]:
@@ -46,7 +74,8 @@ class Standing(Record):
         if said and self.deferred is not None:
             share = f"{self.deferred:.1%} of the latest {self.cases} cases would be put to a person"
             said.append(f"{share}, {self.deferred_without:.1%} without promises; audits come on top")
-        return said + [f"source {name} has drifted: fewer verdicts are accepted" for name in self.drifted]
+        said += [f"source {name} has drifted: fewer verdicts are accepted" for name in self.drifted]
+        return said + [part.line for part in self.parts]
 
 
 @dataclass(frozen=True)
@@ -114,7 +143,38 @@ class Labelled:
             deferred=_share([_asks(case, acceptance, self.scenario) for case in judged]),
             deferred_without=_share([_asks(case, Acceptance(), self.scenario) for case in judged]),
             drifted=tuple(source for source, drift in sources.items() if drift),
+            parts=self._parts(judged, acceptance),
         )
+
+    def _parts(self, latest: Sequence[Case], acceptance: Acceptance) -> tuple[Part, ...]:
+        """How sources and zones fare: what the latest cases come to, and what people answered."""
+        runs, reviewed = self.runs, self.workspace.cases.reviewed(self.scenario.name, namespace=self.namespace)
+        answered = [case for _, case, run in reviewed if run in runs and case.deferred]
+        odd = [case for case in answered if answered_label(case.resolution) is Label.ANOMALOUS]
+        names: dict[tuple[Literal["source", "zone"], str], None] = {}
+        for case in (*latest, *odd):
+            names |= dict.fromkeys(_parts_of(case))
+        found = []
+        for part in sorted(names):
+            cases = [case for case in latest if part in _parts_of(case)]
+            weights = [
+                (1.0 / (case.uncertainty.drawn or 1.0), _missed(case, acceptance, self.scenario))
+                for case in odd
+                if part in _parts_of(case)
+            ]
+            total = sum(weight for weight, _ in weights)
+            found.append(
+                Part(
+                    kind=part[0],
+                    name=part[1],
+                    cases=len(cases),
+                    deferred=_share([_asks(case, acceptance, self.scenario) for case in cases]),
+                    anomalous=len(weights),
+                    missed=sum(weight for weight, lost in weights if lost) / total if total else None,
+                )
+            )
+        several = sum(part.kind == "source" for part in found) > 1
+        return tuple(part for part in found if part.kind == "zone" or several)
 
 
 def standing_of(workspace: Workspace, scenario: Scenario) -> Standing:
@@ -194,13 +254,13 @@ class Promises:
 
     def _look(self) -> None:
         texts = [description(case) for case in self._cases[:KNOWN]]
-        self._known = default_embedder().embed(texts)
+        self._sights = Sights(default_embedder().embed(texts))
         self._looking = Drift(len(FEATURES), [self._row(case) for case in self._cases[KNOWN:]])
         self._cases = []
 
     def _row(self, case: Case) -> Sequence[float]:
-        words = unlikeness(default_embedder().embed([description(case)]), self._known)
-        return (case.score or 0.0, case.uncertainty.score, float(words[0]))
+        (words,) = self._sights.of(default_embedder().embed([description(case)]))
+        return (case.score or 0.0, case.uncertainty.score, *words.tolist())
 
     def _apart(self, case: Case) -> bool:
         """Whether the case is far enough from the last one that counted: neighbouring windows show the same."""
@@ -234,6 +294,16 @@ def acceptance_of(promises: Sequence[Promise]) -> Acceptance:
     """The thresholds of the promises that are given; a class without one keeps `uncertainty.accept_below`."""
     thresholds = {promise.name: promise.threshold for promise in promises if promise.kept}
     return Acceptance(normal=thresholds.get("max_missed"), anomalous=thresholds.get("false_alarms_per_day"))
+
+
+def _parts_of(case: Case) -> set[tuple[Literal["source", "zone"], str]]:
+    """The source, and the zones that anything was seen in."""
+    return {("source", case.source), *(("zone", zone) for zone in case.zones)}
+
+
+def _missed(case: Case, acceptance: Acceptance, scenario: Scenario) -> bool:
+    """Whether it would be accepted as normal."""
+    return by_agents(case) is Label.NORMAL and not _asks(case, acceptance, scenario)
 
 
 def _unsure(case: Case) -> float:

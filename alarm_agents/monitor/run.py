@@ -35,6 +35,7 @@ from alarm_agents.monitor.holding import FULL, Backlog, Holding
 from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.promises import Labelled, Promises
 from alarm_agents.monitor.stage import Measured, Stage
+from alarm_agents.monitor.stated import Stated
 from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
 from alarm_agents.monitor.warm_up import warmed_up
 from alarm_agents.observability import tracing
@@ -239,6 +240,7 @@ class Monitor:
             source=media.source.slug,
             ask_people=self._ask_people,
             acceptance=promises.acceptance if promises is not None else Acceptance,
+            stated=Stated(self.workspace.cases, self.namespace, self.scenario.name).p,
             gate_above=self._gate(experts),
         )
 

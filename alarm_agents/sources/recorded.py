@@ -76,6 +76,16 @@ def read_case_labels(path: Path) -> dict[str, int]:
     return found
 
 
+def read_case_reasons(path: Path, annotations: Path | None = None) -> dict[str, str]:
+    """Why people held each case to be what they did, in their words (`reason` or `reasoning`), by case.
+
+    It stands in the cases' lines or in `annotations`; a case that has none is left out.
+    """
+    rows = [row for file in (path, annotations) if file is not None for _, row in _rows(file)]
+    said = {str(row.get("id")): row.get("reason", row.get("reasoning")) for row in rows}
+    return {case: reason for case, reason in said.items() if isinstance(reason, str) and reason.strip()}
+
+
 def _perception(member: str, answer: Any) -> Perception:
     if isinstance(answer, Parsed):
         return Perception(member=member, model=member, caption=answer.value.seen, parse=Parse.PARSED)

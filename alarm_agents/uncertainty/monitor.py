@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from alarm_agents.types import Decision, Perception, SimilarCase, Uncertainty, Verdict
 from alarm_agents.uncertainty import signals
 
-WEIGHTS: Mapping[str, float] = {"analysis": 0.75, "reflection": 0.25, "comprehension": 0.0, "memory": 0.0}
-"""Margin and reflection shift decide; the other two are recorded with weight 0 until labels have fitted weights.
+WEIGHTS: Mapping[str, float] = {
+    **{"analysis": 0.75, "reflection": 0.25},
+    **dict.fromkeys(("comprehension", "memory", "ambiguity", "critic"), 0.0),
+}
+"""Margin and reflection shift decide; the others are recorded with weight 0 until labels have fitted weights.
 
 Reflection weighs less, so that looking again and finding the same does not by itself settle a case at p = 0.5.
 """
@@ -21,10 +25,12 @@ def assess(
     *,
     accept_below: float,
     may_reflect: bool,
+    beside: Mapping[str, float | None] = MappingProxyType({}),
 ) -> Uncertainty:
     """The uncertainty of a case and what to do about it.
 
-    `rounds` holds the reasoners' verdicts first and then those of each reflection. The score is the weighted
+    `rounds` holds the reasoners' verdicts first and then those of each reflection; `beside` are signals that were
+    measured elsewhere (`ambiguity`, `critic`). The score is the weighted
     mean of the signals that exist, in [0, 1], and with n of M perceivers dead 1 - (1 - n/M)(1 - that mean); 1.0 when
     nobody gave a usable answer, whatever the signals say. Nothing is accepted unless more than half of the reasoners
     gave a usable answer: how far an ensemble agrees cannot be told from the rest of it, however sure that is.
@@ -37,6 +43,7 @@ def assess(
         "analysis": signals.analysis(latest),
         "reflection": signals.reflection(before, p) if len(rounds) > 1 else None,
         "memory": signals.memory(p, similar),
+        **beside,
     }
     weights = {name: WEIGHTS[name] for name, value in found.items() if value is not None}
     total = sum(weights.values())

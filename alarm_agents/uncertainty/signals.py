@@ -80,6 +80,25 @@ def memory(p: float | None, similar: Sequence[SimilarCase]) -> float | None:
     return abs(p - anomalous / weight)
 
 
+def rule_ambiguity(margin: float | None) -> float | None:
+    """How close the rules are: 1 - |a - n|, in [0, 1], after AnomalyRuler's rules of both kinds.
+
+    `margin` is a - n: the cosine of what was seen to the best rule of anomaly, less that to the best normal rule, of
+    the clause that is oddest (`alarm_agents.tools.deduction.Deduction`). None where there are not rules of both kinds.
+    """
+    return None if margin is None else max(0.0, 1.0 - abs(margin))
+
+
+def critic(drafts: Sequence[Verdict], objections: Sequence[Sequence[str]]) -> float | None:
+    """The share of first answers that rules or neighbours spoke against, in [0, 1] (AnomalyRuler's robust reasoning).
+
+    `objections` are what speaks against each (`alarm_agents.agents.drafts`); unusable answers count for nothing, and
+    None is for no usable one. An answer may have been set right since: this tells how contested a case is.
+    """
+    told = [bool(against) for draft, against in zip(drafts, objections, strict=True) if draft in usable(drafts)]
+    return sum(told) / len(told) if told else None
+
+
 def margin(p: float) -> float:
     """How near p is to even: 1 - |2p - 1|, in [0, 1]. It ranks as `entropy` does."""
     return 1.0 - abs(2.0 * p - 1.0)

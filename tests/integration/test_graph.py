@@ -121,6 +121,7 @@ async def test_a_draft_that_a_rule_speaks_against_is_rechecked_and_both_are_on_t
     cases, _, workspace = await watch(scenario, source, tmp_path / "ws")
     for case in cases:
         (found,) = workspace.cases.get(case.id).verdicts
+        assert case.uncertainty.critic == 1.0
         assert found.draft is not None
         assert (found.p_anomaly, found.draft.p_anomaly, found.draft.rationale) == (0.9, 0.1, "it is not")
         assert any("say anomalous: something moves" in objection for objection in found.draft.objections)

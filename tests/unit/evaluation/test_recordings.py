@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from alarm_agents.errors import ScenarioError
+from alarm_agents.evaluation.recorded import Panel
 from alarm_agents.evaluation.recordings import run_recorded
 from alarm_agents.evaluation.suite import load_suite
 
@@ -97,3 +98,55 @@ def test_signals_are_put_side_by_side(file: Path) -> None:
 def test_what_makes_no_sense_is_refused(file: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ScenarioError, match=said):
         run(file, **changes)
+
+
+WHY = {1: "somebody who does not live there climbs in", 0: "the people who live there water their plants"}
+
+
+def with_reasons(file: Path, *, told: str) -> None:
+    """People say why of each case by its number; members say the same (`right`), or a phrase that fits any case."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["reason"] = f"{WHY[row['label']]} at window {ODD[number % 3]} number{number}"
+        for member in ("m0", "m1"):
+            row["outputs"][member] = row["outputs"][member].replace(
+                '"so"', json.dumps(row["reason"] if told == "right" else "nothing in this video is of any concern")
+            )
+    file.write_text("\n".join(map(json.dumps, rows)))
+
+
+def test_a_verdict_is_doubly_right_where_its_reason_is_that_of_this_case(file: Path) -> None:
+    with_reasons(file, told="right")
+    found = run(file, calibration={"repeats": 1}, expect={"doubly_right.both": {"min": 0.5}})["metrics"]
+    assert found["reason_rouge_l"] == pytest.approx(1.0)
+    assert found["reason_similarity"] == pytest.approx(1.0, abs=1e-3)
+    assert found["doubly_right"]["both"] == pytest.approx(found["case_accuracy"], abs=0.05)
+    assert found["doubly_right"]["verdict_alone"] == found["doubly_right"]["neither"] == 0.0
+    assert sum(found["doubly_right"].values()) == pytest.approx(1.0)
+
+
+def test_a_phrase_that_fits_any_case_is_no_right_reason(file: Path) -> None:
+    with_reasons(file, told="anything")
+    found = run(file, calibration={"repeats": 1})["metrics"]
+    assert found["doubly_right"]["both"] < 0.15
+    assert found["reason_rouge_l"] < 0.3
+
+
+def test_where_people_gave_no_reasons_nothing_is_said_of_reasons(file: Path) -> None:
+    assert "doubly_right" not in run(file, calibration={"repeats": 1})["metrics"]
+
+
+def test_a_stated_p_is_worth_what_labels_make_of_it(file: Path) -> None:
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for row in rows:
+        said = row["outputs"]["m1"]
+        sure = 0.99 if '"anomaly": 1' in said else 0.01
+        row["outputs"] = {"m1": said.replace('"anomaly"', f'"p_anomaly": {sure}, "anomaly"')}
+        row["category"] = ""
+    file.write_text("\n".join(map(json.dumps, rows)))
+    panel = Panel.read([(file, None)])
+    stated, (known, rest) = panel.stated[:, 0], np.split(np.arange(200), 2)
+    borne_out = panel.p_recalibrated(known)[rest, 0]
+    assert set(np.unique(stated)) == {0.01, 0.99}
+    assert np.square(borne_out - panel.labels[rest]).mean() < np.square(stated[rest] - panel.labels[rest]).mean()
+    assert (panel.p_recalibrated(known[:10]) == panel.p_members).all()

@@ -53,7 +53,7 @@ def test_the_whole_contract(root: Path) -> None:
 
 def test_cases_are_found_on_disk(root: Path) -> None:
     cases = [
-        {"source": "test/*", "labels": "labels"},
+        {"source": "test/*", "labels": "labels", "category": "indoors"},
         {"source": "clip.mp4", "labels": "labels"},
         {"source": {"kind": "captions", "path": "walk.csv"}},
         {"source": "odd [1]", "labels": "labels/01.csv"},
@@ -67,6 +67,7 @@ def test_cases_are_found_on_disk(root: Path) -> None:
         ("odd [1]", "auto", "labels/01.csv"),
     ]
     assert [one.path for one in found] == [root / one.name for one in found]
+    assert [one.category for one in found] == ["indoors", "indoors", None, None, None]
 
 
 def test_captions_may_be_named_by_path_alone_and_labelled_elsewhere(root: Path) -> None:

@@ -82,6 +82,37 @@ def test_enough_answers_set_the_threshold(workspace: Workspace) -> None:
     assert any("put to a person" in line for line in standing.lines)
 
 
+def test_zones_are_told_apart_by_what_is_asked_and_what_is_missed_there(workspace: Workspace) -> None:
+    found = scenario()
+    run = started(workspace, found)
+    usual = found.uncertainty.accept_below
+    for number in range(8):
+        zone, unsure = ("road", usual / 2) if number % 2 else ("lawn", 1.0)
+        asked = put(workspace, run, number, 0.3, unsure, "anomalous", drawn=0.5 if number % 2 else None)
+        seen = asked.perceptions[0].model_copy(update={"facts": (fact("a fox", zones=(zone,)),)})
+        workspace.cases.save(asked.model_copy(update={"perceptions": (seen,)}), run)
+    lawn, road = standing_of(workspace, found).parts  # one source alone is not told apart
+    assert (lawn.kind, lawn.name, lawn.cases, lawn.deferred, lawn.missed) == ("zone", "lawn", 4, 1.0, 0.0)
+    assert (road.name, road.deferred, road.anomalous, road.missed) == ("road", 0.0, 4, 1.0)
+    assert road.line == "zone road: of 4 cases 0.0% put to a person; of 4 found anomalous, missed: about 100.0%"
+
+
+def test_a_missed_case_that_was_drawn_stands_for_those_that_were_not(workspace: Workspace) -> None:
+    found = scenario(audit_rate=0.1)
+    run = started(workspace, found)
+    low = found.uncertainty.accept_below / 2
+    for number, (p, drawn) in enumerate([(0.3, 0.1), *[(0.9, 0.1)] * 2]):
+        put(workspace, run, number, p, low, "anomalous", drawn=drawn)
+    for number in range(3, 13):
+        put(workspace, run, number, 0.3, 1.0, "anomalous")
+    other = case(0.0, 0.1, id="other", source="porch")
+    workspace.cases.save(other, run)
+    clip, porch = standing_of(workspace, found).parts
+    assert clip.missed == pytest.approx(10 / 40)
+    assert (porch.name, porch.anomalous, porch.missed) == ("porch", 0, None)
+    assert "too few answers" in porch.line
+
+
 def test_too_few_answers_change_nothing_and_are_counted(workspace: Workspace) -> None:
     found = scenario()
     put(workspace, started(workspace, found), 0, 0.3, 0.7, "anomalous")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from alarm_agents.uncertainty.drift import FALSE_ALARM, Drift, Jumper, unlikeness
+from alarm_agents.uncertainty.drift import FALSE_ALARM, Drift, Gambler, Sights
 
 
 def test_a_source_that_stays_as_it_is_is_hardly_ever_said_to_drift() -> None:
@@ -43,13 +43,35 @@ def test_the_stake_stays_one_on_average() -> None:
     draw = np.random.default_rng(7)
     ends = []
     for _ in range(2_000):
-        jumper = Jumper()
+        gambler = Gambler()
         for rank in draw.random(10):
-            jumper.take(rank)
-        ends.append(jumper.value)
+            gambler.take(rank)
+        ends.append(gambler.value)
     assert abs(np.mean(ends) - 1.0) < 0.1
 
 
-def test_unlikeness_is_of_the_nearest() -> None:
-    known = np.eye(3, dtype=np.float32)[:2]
-    assert unlikeness(np.eye(3, dtype=np.float32), known).tolist() == [0.0, 0.0, 1.0]
+def test_a_shift_of_what_is_seen_is_told_though_nothing_is_odder_or_more_unsure() -> None:
+    draw = np.random.default_rng(8)
+
+    def seen(count: int, place: int) -> np.ndarray:
+        vectors = draw.normal(size=(count, 32)) + 4 * np.eye(32)[place]
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+    sights = Sights(np.concatenate([seen(50, 0), seen(50, 1)]))
+    rows = [[draw.random(), *row] for row in sights.of(seen(100, 0)).tolist()]
+    drift = Drift(1 + Sights.features, [[draw.random(), *row] for row in sights.of(seen(100, 1)).tolist()] + rows)
+    for row in sights.of(np.concatenate([seen(1, draw.integers(2)) for _ in range(100)])).tolist():
+        drift.take([draw.random(), *row], draw.random())
+    assert not drift.found
+    for row in sights.of(seen(60, 1)).tolist():  # one of two places, that was seen before, alone
+        drift.take([draw.random(), *row], draw.random())
+    assert drift.found
+    assert drift.strongest > 0
+
+
+def test_sights_are_told_by_the_nearest_and_by_where_they_lie() -> None:
+    known = np.eye(8, dtype=np.float32)[:2]
+    found = Sights(known).of(np.eye(8, dtype=np.float32)[:3])
+    assert found.shape == (3, Sights.features)
+    assert found[:, 0].tolist() == [0.0, 0.0, 1.0]
+    assert found[0, 1] == -found[1, 1] != 0.0

@@ -1,0 +1,71 @@
+"""Signals of uncertainty that need rules and neighbours beside answers: how close these are, what critics reject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from alarm_agents.agents.drafts import objections
+from alarm_agents.agents.reasoner import Question, by_rules
+from alarm_agents.graphs.context import Context
+from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.scenario import EMBEDDED
+from alarm_agents.tools.deduction import Deduction
+from alarm_agents.types import Label, Parse, Perception, Rule, Verdict
+from alarm_agents.uncertainty import signals
+
+
+def ambiguity(question: Question) -> float | None:
+    """`signals.rule_ambiguity` of what perceivers said in words; None without words or without rules in words."""
+    text = ". ".join(words for perception in question.perceptions for words in _words(perception))
+    rules = tuple(rule for rule in question.rules if rule.predicate is None)
+    if not text or not rules:
+        return None
+    (judged,) = _deduction(rules).judge([text])
+    return signals.rule_ambiguity(judged.contest)
+
+
+def by_models(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The verdicts that models gave."""
+    return [verdict for verdict in verdicts if verdict.parse is not Parse.EMBEDDED]
+
+
+def critic(question: Question, verdicts: Sequence[Verdict]) -> float | None:
+    """`signals.critic` of what models answered first; None where none did."""
+    first = [_first(verdict) for verdict in verdicts]
+    if not signals.usable(first):
+        return None
+    checked = by_rules(EMBEDDED, question)
+    against = [objections(draft, checked=checked, similar=question.similar, before=question.before) for draft in first]
+    return signals.critic(first, against)
+
+
+def borne_out(verdicts: Sequence[Verdict], context: Context) -> list[Verdict]:
+    """The verdicts, each p that a model stated as what it is worth; the label follows p."""
+    return [verdict if verdict.p_stated is None else _worth(verdict, context) for verdict in verdicts]
+
+
+def _worth(verdict: Verdict, context: Context) -> Verdict:
+    assert verdict.p_stated is not None
+    p = context.stated(verdict.model, verdict.p_stated)
+    return verdict.model_copy(update={"p_anomaly": p, "label": Label.ANOMALOUS if p >= 0.5 else Label.NORMAL})
+
+
+def _words(perception: Perception) -> list[str]:
+    """What a perceiver says in its own words; facts of experts speak of rules already."""
+    if not perception.parse.usable or perception.parse is Parse.EMBEDDED:
+        return []
+    return list(filter(None, [perception.caption, *(fact.text for fact in perception.facts if not fact.measure)]))
+
+
+def _first(verdict: Verdict) -> Verdict:
+    """What the member answered before anything was put to it."""
+    draft = verdict.draft
+    if draft is None:
+        return verdict
+    return verdict.model_copy(update={"label": draft.label, "p_anomaly": draft.p_anomaly})
+
+
+@lru_cache(maxsize=8)
+def _deduction(rules: tuple[Rule, ...]) -> Deduction:
+    return Deduction(default_embedder(), rules, ())
