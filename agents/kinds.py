@@ -1,8 +1,8 @@
 """Rules from what occurs together: fast things are normal where the references show such things, and only those.
 
 A limit on speed alone would rise above everything as soon as one cyclist is among the references. Here the frames
-that are far faster than the rest are set apart, and become a rule of normality of their own: how fast, how tall and
-how wide such things are. Whatever is as fast but of another shape stays beyond the limit that the rest sets.
+that are far faster than the rest are set apart, and become a rule of normality of their own: how fast such things get,
+and how they look. Whatever is as fast but looks like the slower things stays beyond the limit that these set.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ APART = math.log(1.6)
 DISTINCT = 3.0
 """The same in pooled standard deviations: less is one kind that varies."""
 SUPPORT = 10
-"""Frames that must show the faster kind, in two references at least."""
-PURE = 3
-"""References that show the slower kind alone, from which on these say how fast it gets."""
-ALIKE = 0.6
-"""Largest distance, in logs of speed, height and width, of two frames described together."""
+"""Frames that must show how each kind looks, the faster one in two references at least."""
 FEW = 3
-"""Frames fewer than which are no description."""
-MARGIN = 1.1
+"""Frames fewer than which are no kind."""
+PURE = 3
+"""References that show the slower kind alone, from which on these alone say how fast it gets."""
+MARGIN = 1.2
 """Times beyond what was seen that a description reaches."""
 TINY = 0.05
+
+Frames = NDArray[np.float64]
+"""The logs of the three measures (n, 3) of frames."""
 
 
 @dataclass(frozen=True)
 class Kinds:
-    """The rules of the kinds found, and the references without the frames that these account for."""
+    """The rules of the kinds found, and the references without what these account for."""
 
     rules: tuple[Rule, ...]
     rest: list[tuple[Measurement, ...]]
@@ -51,27 +52,24 @@ def split_kinds(references: Sequence[Sequence[Measurement]], provenance: Provena
     frames, owner, place = _frames(references)
     cut = _split(frames[:, 0]) if len(frames) else None
     fast = frames[:, 0] > cut if cut is not None else np.zeros(len(frames), bool)
-    if fast.sum() < SUPPORT or len(set(owner[fast].tolist())) < 2:
-        return Kinds((), rest)
+    seen_in = set(owner[fast].tolist())
+    # What lies between the kinds is the faster one coming and going: where enough references show the slower one
+    # alone, the others say nothing of it.
     shared = np.isin(owner, owner[fast])
-    if len(set(owner[~shared].tolist())) >= PURE:
-        # How fast the slower kind gets is seen where it is alone; what lies between is the other one coming and going.
-        fast = shared & (frames[:, 0] > frames[~shared, 0].max())
-    boxes = _boxes(frames[fast])
-    if not boxes:
+    slow = ~shared if len(set(owner[~shared].tolist())) >= PURE else ~fast
+    seen_in = set(owner[fast].tolist())
+    described = _described(frames[fast], frames[slow]) if len(seen_in) >= 2 else None
+    if described is None:
         return Kinds((), rest)
-    for reference in set(owner[fast].tolist()):
-        apart = set(place[fast & (owner == reference)].tolist())
+    for reference in seen_in:
+        apart = set(place[~slow & (owner == reference)].tolist())
         rest[reference] = tuple(_without(m, apart) if m.expert == "motion" else m for m in rest[reference])
-    seen_in = len(set(owner[fast].tolist()))
-    note = f"{int(fast.sum())} frames of {seen_in} references"
-    return Kinds((_rule(boxes, provenance.model_copy(update={"note": note}), source),), rest)
+    note = f"{int(fast.sum())} frames of {len(seen_in)} references"
+    return Kinds((_rule(*described, provenance.model_copy(update={"note": note}), source),), rest)
 
 
-def _frames(
-    references: Sequence[Sequence[Measurement]],
-) -> tuple[NDArray[np.float64], NDArray[np.int_], NDArray[np.int_]]:
-    """The logs of the three measures (n, 3) of each frame with something fast, its reference and its place in it."""
+def _frames(references: Sequence[Sequence[Measurement]]) -> tuple[Frames, NDArray[np.int_], NDArray[np.int_]]:
+    """The frames with something that moves, the reference of each and its place in it."""
     rows, owner, place = [], [], []
     for number, found in enumerate(zip(*(series(name, references) for name in MEASURES), strict=True)):
         if any(values is None for values in found):
@@ -99,18 +97,25 @@ def _split(speeds: NDArray[np.float64]) -> float | None:
     return cut
 
 
-def _boxes(frames: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Ranges (2, 3) of speed, height and width, in usual ones, that describe the frames a few at a time."""
-    from sklearn.cluster import AgglomerativeClustering  # a third of a second, which only induction needs
+def _described(fast: Frames, slow: Frames) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """From where to where speed, height and width (3,) of the faster kind go, in usual ones.
 
-    model = AgglomerativeClustering(n_clusters=None, linkage="complete", distance_threshold=ALIKE)
-    labels = model.fit_predict(frames)
-    groups = [frames[labels == label] for label in np.unique(labels)]
-    return [
-        np.exp(np.stack([group.min(axis=0) - math.log(MARGIN), group.max(axis=0) + math.log(MARGIN)]))
-        for group in groups
-        if len(group) >= FEW
-    ]
+    Of height and width the one that tells the kinds apart best ends half-way to the slower kind. None where too few
+    frames show how either looks.
+    """
+    looks, others = (frames[frames[:, 2] > math.log(TINY)] for frames in (fast, slow))
+    if min(len(looks), len(others)) < SUPPORT:
+        return None
+    low, high = looks.min(axis=0) - math.log(MARGIN), looks.max(axis=0) + math.log(MARGIN)
+    ours, theirs = np.median(looks, axis=0), np.median(others, axis=0)
+    apart = np.abs(ours - theirs) / np.sqrt(looks.var(axis=0) + others.var(axis=0) + 1e-9)
+    best = 1 + int(apart[1:].argmax())
+    between = (ours[best] + theirs[best]) / 2
+    if ours[best] > theirs[best]:
+        low[best] = max(low[best], between)
+    else:
+        high[best] = min(high[best], between)
+    return np.exp(low), np.exp(high)
 
 
 def _without(measurement: Measurement, apart: set[int]) -> Measurement:
@@ -121,14 +126,9 @@ def _without(measurement: Measurement, apart: set[int]) -> Measurement:
     return measurement.model_copy(update={"frames": kept})
 
 
-def _rule(boxes: Sequence[NDArray[np.float64]], provenance: Provenance, source: str) -> Rule:
-    parts = [
-        " && ".join(
-            f"{name} >= {low:.3f} && {name} <= {high:.3f}" for name, low, high in zip(MEASURES, *box, strict=True)
-        )
-        for box in boxes
-    ]
-    low, high = np.min([box[0] for box in boxes], axis=0), np.max([box[1] for box in boxes], axis=0)
+def _rule(low: NDArray[np.float64], high: NDArray[np.float64], provenance: Provenance, source: str) -> Rule:
+    ratio, tall, wide = MEASURES
+    look = [f"{name} >= {low[i]:.3f} && {name} <= {high[i]:.3f}" for i, name in ((1, tall), (2, wide))]
     text = (
         f"some things move at {low[0]:.1f} to {high[0]:.1f} times the usual speed, {low[1]:.1f} to {high[1]:.1f} times "
         f"as tall and {low[2]:.1f} to {high[2]:.1f} times as wide as things usually are tall"
@@ -137,7 +137,8 @@ def _rule(boxes: Sequence[NDArray[np.float64]], provenance: Provenance, source: 
         id="motion-kind" + (f"-{source}" if source else ""),
         kind=RuleKind.NORMAL,
         text=text,
-        predicate=" || ".join(f"({part})" for part in parts),
+        # What is slower is of either kind, and what has not been seen whole has no look yet.
+        predicate=f"{ratio} <= {high[0]:.3f} && ({wide} == 0.0 || ({' && '.join(look)}))",
         severity=0,
         source=source,
         provenance=provenance,

@@ -91,8 +91,8 @@ def judge(
     holds: it is a definition). Of the rules that references set limits by, the one with the largest weight ranks
     windows throughout, and the others speak beyond their limits only; an induced rule of normality without a limit
     excuses the frames that it describes. A person's rule of normality that holds outweighs induced rules. `lift`
-    is what the induced limits are multiplied by to keep a budget of alarms; `window` tells the time of day. What
-    no rule covers is unknown, never normal.
+    is what the induced limits are multiplied by, for a budget of alarms or a new usual; `window` tells the time of
+    day. What no rule covers is unknown, never normal.
     """
     facts = [fact for perception in perceptions for fact in perception.facts]
     values = observed(measurements, facts, perceptions, window)
@@ -258,7 +258,7 @@ def _because(rule: Rule, measurements: Sequence[Measurement], lift: float) -> st
     if rule.threshold is None:
         return rule.text
     largest = max(_series(rule.threshold, measurements), default=0.0)
-    lifted = f" lifted {lift:.2f} times to keep the budget of alarms" if lift > 1.0 and _induced(rule) else ""
+    lifted = f" lifted {lift:.2f} times by what came before" if lift > 1.0 and _induced(rule) else ""
     return f"{rule.text} (here {largest:.2f}, limit {rule.threshold.limit:.2f}{lifted})"
 
 

@@ -294,7 +294,7 @@ class Case(Record):
     """The smallest of the verdicts', see `Verdict.p_value`."""
     budget_verified: bool = False
     lift: float = Field(1.0, ge=1.0)
-    """What the induced limits were multiplied by, to keep the budget of alarms."""
+    """What the induced limits were multiplied by, for the budget of alarms or by a new usual."""
     severity: Severity = 0
     title: str = ""
     explanation: str = ""

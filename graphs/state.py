@@ -51,7 +51,7 @@ class MonitorState(TypedDict, total=False):
     acceptance: Acceptance
     """Up to which uncertainty verdicts are accepted, as promises have it."""
     lift: float
-    """What induced limits are multiplied by, to keep the budget of alarms."""
+    """What induced limits are multiplied by, for the budget of alarms or by a new usual."""
     members: tuple[str, ...]
     """The perceivers that are sent the window."""
     closed: bool

@@ -25,6 +25,7 @@ from scipy.ndimage import gaussian_filter1d
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
 from alarm_agents.tools.flow import Flow, Step, finer_length, length_of, quick_flow, steps_of
+from alarm_agents.tools.leader import Leader, Size, size_at
 from alarm_agents.tools.scene import (
     PERSON,
     ROWS,
@@ -80,8 +81,8 @@ class Seen:
     odd: float = 0.0
     moving: float = 0.0
     still: float = 0.0
-    tall: float = 0.0
-    wide: float = 0.0
+    size: Size | None = None
+    """Of the fastest thing; None where it is not whole."""
     peaks: tuple[Peak, ...] = ()
 
 
@@ -149,6 +150,7 @@ class Motion:
         """Forget the objects followed so far: a new stream starts."""
         self._followed: list[Peak] = []
         self._count = 0
+        self._leader = Leader()
 
     def fit(self, references: Sequence[Sequence[Picture]]) -> None:
         """Learn ground, heights and usual speeds (the medians) from normal runs of two or more consecutive frames.
@@ -172,13 +174,16 @@ class Motion:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
 
         With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
-        speed), and `tall` and `wide` (of the fastest thing, in times the usual height). One value a frame from
-        `overlap` on, of that frame against the one before it; a stream's first frame, which has none before it,
-        takes the second's. A single frame alone measures nothing.
+        speed), and `tall` and `wide` (of what leads, in times the usual height; 0 until it has been seen whole: a thing
+        that comes into the picture looks like a narrower one). One value a frame from `overlap` on, of that frame
+        against the one before it; a stream's first frame, which has none before it, takes the second's. A single
+        frame alone measures nothing.
         """
         seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), list(steps_of(pictures)))
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
-        return self._measured(pictures, seen, overlap)
+        known = max(0, overlap - 1)
+        sizes = [Size()] * known + [self._leader.size(each.odd, each.size) for each in seen[known:]]
+        return self._measured(pictures, seen, overlap, sizes)
 
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
@@ -212,8 +217,8 @@ class Motion:
             return seen
         mask = self._ground.foreground(step.picture)
         standing = share_of(mask & (length <= STILL)) / max(share_of(mask), STANDING)
-        tall, wide = _size(self._ground, step, peaks)
-        return replace(seen, still=min(1.0, max(MOVES, standing)), tall=tall, wide=wide)
+        size = size_at(self._ground, step.picture, peaks[0].box) if peaks else None
+        return replace(seen, still=min(1.0, max(MOVES, standing)), size=size)
 
     def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask]:
         """Speed of each window's moving foreground in heights/s, and where there is enough of it."""
@@ -262,15 +267,18 @@ class Motion:
         self._followed = found + [old for old in self._followed if 0 < peaks[0].time - old.time <= MEMORY]
         return tuple(found)
 
-    def _measured(self, pictures: Sequence[Picture], seen: list[Seen], overlap: int) -> Measured:
+    def _measured(
+        self, pictures: Sequence[Picture], seen: list[Seen], overlap: int, sizes: Sequence[Size] = ()
+    ) -> Measured:
         if len(pictures) < 2:  # a measure of nothing would pass for a calm one
             text = f"motion needs two frames and got {len(pictures)}: nothing was compared"
             return Measured({}, (_fact("picture", "frames compared", 0.0, text),))
-        seen = [seen[0], *seen][overlap:]
-        names = ("speed", "moving") if self._usual is None else ("speed", "moving", "still", "tall", "wide")
+        seen, sizes = [seen[0], *seen][overlap:], [*sizes[:1], *sizes][overlap:]
+        names = ("speed", "moving") if self._usual is None else ("speed", "moving", "still")
         frames = {name: tuple(float(getattr(each, name)) for each in seen) for name in names}
         if self._usual is not None:
             frames["ratio"] = tuple(each.odd for each in seen)
+            frames["tall"], frames["wide"] = (tuple(each.tall for each in sizes), tuple(each.wide for each in sizes))
         return Measured(frames, self._facts(seen))
 
     def _facts(self, seen: list[Seen]) -> tuple[Fact, ...]:
@@ -311,21 +319,6 @@ def _share(name: str, value: float, text: str) -> Fact:
 def _fact(subject: str, attribute: str, value: float, text: str, **more: Any) -> Fact:
     rounded = float(f"{value:.3g}")
     return Fact(subject=subject, attribute=attribute, value=rounded, text=text, perceiver="motion", **more)
-
-
-def _size(ground: Ground, step: Step, peaks: Sequence[Peak]) -> tuple[float, float]:
-    """Height and width, in usual heights, of the thing that the fastest window lies on; 0 where it is on none."""
-    if not peaks:
-        return 0.0, 0.0
-    (h, w), (x0, y0, x1, y1) = step.after.shape, peaks[0].box
-
-    def shared(box: tuple[int, int, int, int]) -> float:
-        across = min(x1 * w, box[2]) - max(x0 * w, box[0])
-        down = min(y1 * h, box[3]) - max(y0 * h, box[1])
-        return float(max(0.0, across) * max(0.0, down))
-
-    under = max(ground.things(step.picture), key=lambda thing: shared(thing.box), default=None)
-    return (under.tall, under.wide) if under is not None and shared(under.box) > 0 else (0.0, 0.0)
 
 
 def _usual(speeds: Floats, height: Floats) -> Floats:

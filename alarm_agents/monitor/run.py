@@ -37,7 +37,7 @@ from alarm_agents.monitor.promises import Labelled, Promises
 from alarm_agents.monitor.stage import Measured, Stage
 from alarm_agents.monitor.stated import Stated
 from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
-from alarm_agents.monitor.warm_up import warmed_up
+from alarm_agents.monitor.warm_up import Lifts, warmed_up
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
 from alarm_agents.sources.live import LiveSource
@@ -275,7 +275,7 @@ class Monitor:
         ruled = [expert for expert in context.experts if expert in MEASURES]
         warm = references is not NO_REFERENCES or all(covers(self.scenario, expert) for expert in ruled)
         learn = partial(self._learn_from_stream, context, media)
-        measured = warmed_up(stage, warm, learn)
+        measured, lifts = warmed_up(stage, warm, learn), Lifts(rules)
         coming: asyncio.Task[Measured | None] | None = None
         started = 0
         try:
@@ -292,7 +292,8 @@ class Monitor:
                     if found is None:
                         break
                     progress(found[0])
-                    running.append(asyncio.create_task(self._case(context, *found, budget.lift_for(started))))
+                    lift = budget.lift_for(started) * lifts.of(*found)
+                    running.append(asyncio.create_task(self._case(context, *found, lift)))
                     started += 1
             except AlarmError as raised:  # what was measured before is judged first
                 error = raised

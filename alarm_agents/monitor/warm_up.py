@@ -1,16 +1,29 @@
-"""The first seconds of a source without references: held back until they have set the threshold, and judged then."""
+"""A source without references: its first seconds are held back until they have set the limits, and judged then.
+
+What alarms for long after that is how the source is now, and lifts the limits: a few seconds know little of a place.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
+import numpy as np
+
 from alarm_agents.errors import AlarmError
+from alarm_agents.graphs.casework import COOL_DOWN
 from alarm_agents.monitor.stage import Measured
 from alarm_agents.tools.camera import blindness
+from alarm_agents.types import Measurement, Rule, RuleKind, Window
+from alarm_agents.uncertainty.calibration import WARM_UP_REACH, WARM_UP_SPREAD, Calibration
 
 SECONDS = 4.0
 """How long a source is watched before the threshold is set."""
+LASTS = 3 * SECONDS
+"""Seconds beyond the limits within one incident after which what was told once is the new usual."""
+CALM = 60.0
+"""Seconds within the limits of the warm-up after which these hold again."""
 
 
 async def warmed_up(
@@ -45,3 +58,54 @@ async def warmed_up(
         yield found
     if error is not None:
         raise error
+
+
+class Lifts:
+    """By how much the limits of one source's warm-up are lifted, window by window, in order.
+
+    They hang on what was measured alone, so that a watch that is cut off and run again lifts them at the same windows.
+    """
+
+    def __init__(self, rules: Callable[[], Sequence[Rule]]) -> None:
+        """`rules` gives the active rules of the source; without any of a warm-up nothing is lifted."""
+        self._rules, self._lift = rules, 1.0
+        self._beyond: list[float] = []
+        self._seconds, self._last, self._calm_since = 0.0, 0.0, 0.0
+
+    def of(self, window: Window, measurements: Sequence[Measurement]) -> float:
+        """What the limits are multiplied by for the next window, at least 1."""
+        if blindness(measurements):
+            return self._lift
+        strength = self._strength(measurements)
+        if strength > 1.0:
+            self._calm_since = window.end
+        elif window.end - self._calm_since >= CALM:
+            self._lift = 1.0
+        lift = self._lift
+        if strength > lift:
+            if window.start > self._last + COOL_DOWN:
+                self._beyond, self._seconds = [], 0.0
+            self._beyond.append(strength)
+            self._seconds += window.end - max(window.start, self._last)
+            self._last = window.end
+            if self._seconds >= LASTS:
+                self._lift = max(lift, self._usual())
+                self._beyond, self._seconds = [], 0.0
+        return lift
+
+    def _usual(self) -> float:
+        """How strong what has lasted gets, as a warm-up of it would say; little beyond the strongest it has shown."""
+        shown = np.array(self._beyond)
+        return min(Calibration.warm_up(shown).reach(), float(shown.max()) * math.exp(WARM_UP_REACH * WARM_UP_SPREAD))
+
+    def _strength(self, measurements: Sequence[Measurement]) -> float:
+        """The window's largest measure, in times its limit; 0 where none has one."""
+        values = {f"{m.expert}.{name}": value for m in measurements for name, value in m.values.items()}
+        limits = {
+            rule.threshold.measure: rule.threshold.limit
+            for rule in self._rules()
+            if rule.threshold is not None and rule.provenance.origin == "warm-up" and rule.kind is RuleKind.ANOMALOUS
+        }
+        return max(
+            (values[name] / limit for name, limit in limits.items() if name in values and limit > 0), default=0.0
+        )

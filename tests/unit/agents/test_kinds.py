@@ -61,6 +61,26 @@ def test_a_runner_among_riders_is_told_frame_by_frame() -> None:
     assert verdict.beyond == ("motion.ratio",)
 
 
+def test_what_the_edge_cuts_is_told_by_its_speed() -> None:
+    rules = rules_of(*WALKING, *RIDING)
+    assert label_of(rules, *[(3.4, 0.0, 0.0)] * 3) == "normal"
+    assert label_of(rules, *[(7.0, 0.0, 0.0)] * 3) == "anomalous"
+
+
+def test_riders_who_come_and_go_or_are_half_hidden_make_no_runner_normal() -> None:
+    coming = [(1.4, 1.0, 0.4), (2.0, 0.0, 0.0), (2.6, 0.0, 0.0)]
+    hidden = [seen([*coming, *[RIDER] * 10, (2.6, 1.0, 0.5), *[RIDER] * 2], seed=200 + i) for i in range(6)]
+    rules = rules_of(*WALKING, *hidden)
+    assert label_of(rules, *[RIDER] * 8) == "normal"
+    assert label_of(rules, *[RUNNER] * 8) == "anomalous"
+    assert label_of(rules, *[(1.9, 1.0, 0.4)] * 8) == "anomalous", "slower than riders, but faster than people walk"
+
+
+def test_kinds_that_nobody_has_seen_whole_are_not_told_apart() -> None:
+    riding = [seen([WALKER] * 4 + [(3.4, 0.0, 0.0)] * 8, seed=100 + i) for i in range(4)]
+    assert split_kinds([(reference,) for reference in [*WALKING, *riding]], REFERENCES, "").rules == ()
+
+
 def test_a_faster_thing_of_the_same_shape_is_still_anomalous() -> None:
     rules = rules_of(*WALKING, *RIDING)
     assert label_of(rules, *[(7.0, 1.0, 1.1)] * 8) == "anomalous"
