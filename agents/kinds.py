@@ -57,7 +57,6 @@ def split_kinds(references: Sequence[Sequence[Measurement]], provenance: Provena
     # alone, the others say nothing of it.
     shared = np.isin(owner, owner[fast])
     slow = ~shared if len(set(owner[~shared].tolist())) >= PURE else ~fast
-    seen_in = set(owner[fast].tolist())
     described = _described(frames[fast], frames[slow]) if len(seen_in) >= 2 else None
     if described is None:
         return Kinds((), rest)

@@ -122,7 +122,8 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
     table = Table(show_header=False, box=None)
     for key, value in report.items():
         if key not in ("no_model", "promises"):
-            table.add_row(key.replace("_", " "), plain(_taught(value) if key == "references" else _in_words(value)))
+            said = _taught(references.details) if key == "references" else _in_words(value)
+            table.add_row(key.replace("_", " "), plain(said))
     console.print(table)
     for line in standing.lines:
         console.print(plain(line), soft_wrap=True)

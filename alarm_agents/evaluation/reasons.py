@@ -33,11 +33,12 @@ class Reasons:
         self._right = np.zeros(shape, bool)
         scorer = RougeScorer(["rougeL"], use_stemmer=True)
         embed = default_embedder().embed
-        there = np.flatnonzero([bool(text) for text in people])
+        there = [row for row, text in enumerate(people) if text]
         known = embed([people[row] for row in there])
         for place, row in enumerate(there):
-            for member in np.flatnonzero([bool(text) for text in wrote[row]]):
-                text = wrote[row][member]
+            for member, text in enumerate(wrote[row]):
+                if not text:
+                    continue
                 similar = known @ embed([text])[0]
                 self._rouge[row, member] = scorer.score(people[row], text)["rougeL"].fmeasure
                 self._alike[row, member] = similar[place]
