@@ -62,10 +62,10 @@ def test_a_shift_of_what_is_seen_is_told_though_nothing_is_odder_or_more_unsure(
     drift = Drift(1 + Sights.features, [[draw.random(), *row] for row in sights.of(seen(100, 1)).tolist()] + rows)
     for row in sights.of(np.concatenate([seen(1, draw.integers(2)) for _ in range(100)])).tolist():
         drift.take([draw.random(), *row], draw.random())
-    assert not drift.found
+    before = drift.found
     for row in sights.of(seen(60, 1)).tolist():  # one of two places, that was seen before, alone
         drift.take([draw.random(), *row], draw.random())
-    assert drift.found
+    assert (before, drift.found) == (False, True)
     assert drift.strongest > 0
 
 
