@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alarm_agents.types import Draft, Label, SimilarCase, Verdict
-from alarm_agents.uncertainty.signals import NEAR
 
+NEAR = 0.5
+"""Cosine similarity under which a resolved case says nothing about the one at hand."""
 LEAST = 2
 """Neighbours of one opinion that speak against a draft; a single one may be the mistake itself."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from alarm_agents.agents.quantiles import PHRASES
-from alarm_agents.memory.recall import description
+from alarm_agents.memory.texts import description
 from alarm_agents.types import Case, Provenance, Resolution, Rule, RuleKind, RuleStatus, Threshold
 
 LIKE = 1.25

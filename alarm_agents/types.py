@@ -258,6 +258,35 @@ class SimilarCase(Record):
     text: str = ""
 
 
+class Precedent(Record):
+    """What similar resolved cases say of a case, see `alarm_agents.memory.remembered`."""
+
+    p: Probability
+    """p_M: the members' p and the neighbours' labels together; the members' p itself where memory is silent."""
+    members: Probability
+    """The mean p of the members alone."""
+    trust: Probability
+    """The share of p_M that is the members' p; 1 where memory is silent."""
+    neighbours: int
+    """Resolved cases that it goes by; 0 where none is like this one, and memory is silent."""
+    anomalous: int
+    """How many of these people answered "anomalous"."""
+    cases: int
+    """Resolved cases that are remembered in all."""
+
+    @property
+    def text(self) -> str:
+        """What they say, in words."""
+        if not self.neighbours:
+            return f"none of {self.cases} resolved cases is like this one"
+        was = f"of {self.neighbours} similar resolved cases {self.anomalous} were anomalous"
+        return f"{was}: p is {self.p:.2f} instead of {self.members:.2f}"
+
+    def of(self, members: float) -> float:
+        """p_M, had the members' p been this."""
+        return min(1.0, max(0.0, self.p + self.trust * (members - self.members)))
+
+
 class TraceAnomaly(Record):
     """Something wrong with how a case was worked on, seen in its own trace."""
 
@@ -288,7 +317,7 @@ class Case(Record):
     status: CaseStatus
     label: Label
     score: Probability | None
-    """The final p of an anomaly; None where no member gave a usable answer."""
+    """The final p of an anomaly, precedents counted in; None where no member gave a usable answer."""
     frame_scores: tuple[Probability, ...] = ()
     p_value: Probability | None = None
     """The smallest of the verdicts', see `Verdict.p_value`."""
@@ -307,6 +336,8 @@ class Case(Record):
     verdicts: tuple[Verdict, ...] = ()
     rules: tuple[RuleRef, ...] = ()
     similar: tuple[SimilarCase, ...] = ()
+    precedent: Precedent | None = None
+    """What resolved cases say of it; None where there are too few of them, or no member gave a p."""
     models: tuple[str, ...] = ()
     """Names of the models that took part; empty when no model did."""
     prompts: dict[str, str] = {}

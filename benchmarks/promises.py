@@ -36,7 +36,7 @@ from alarm_agents.evaluation.recorded import Panel
 from alarm_agents.evaluation.run import run_suite
 from alarm_agents.evaluation.suite import Suite, load_suite
 from alarm_agents.memory.embedders import default_embedder
-from alarm_agents.memory.recall import description
+from alarm_agents.memory.texts import description
 from alarm_agents.monitor.promises import EARLIER, FEATURES, KNOWN
 from alarm_agents.uncertainty.drift import Drift, Sights
 from alarm_agents.uncertainty.promises import Labels, alarms_promise, missed_promise

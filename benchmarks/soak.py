@@ -3,10 +3,10 @@
     python benchmarks/soak.py [--minutes 5]
     python benchmarks/soak.py --minutes 60        # the hour-long stream, some five to ten minutes of work
 
-The stream is the demo's clip of normal life, its packets repeated into one long MP4 and watched as fast as it goes
-by `Monitor.watch` with tracing and checkpoints on, after the clip was taught and watched once. Where the clip begins
-anew people jump, so some windows are not quiet. A day is reckoned at one window a second from the growth a window; of
-quiet windows the traces stop growing at `KEEP_QUIET`.
+The stream is the demo's clip of normal life, played there and back again and again, so that nobody ever jumps, and
+watched as fast as it goes by `Monitor.watch` with tracing and checkpoints on, after the clip was taught and watched
+once. A day is reckoned at one window a second from the growth a window; of quiet windows the traces stop growing at
+`KEEP_QUIET`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ from alarm_agents.monitor.run import Monitor
 from alarm_agents.monitor.teach import teach
 from alarm_agents.observability import tracing
 from alarm_agents.observability.store import KEEP_QUIET
-from alarm_agents.scenario import load_scenario
+from alarm_agents.scenario import SourceSettings, load_scenario
+from alarm_agents.sources.encode import encode
+from alarm_agents.sources.video import VideoSource
 from alarm_agents.types import Case, Window
 from alarm_agents.workspace import Workspace
 
@@ -45,6 +47,13 @@ MEMORY_BAR, GROWTH_BAR, FLAT = 1024.0, 100.0, 0.05
 """MiB of resident memory, MB a day, and the share by which memory may differ between settled and end."""
 SETTLED = 10.0
 """Stream minutes after which memory has settled (or half of a shorter stream)."""
+
+
+def there_and_back(clip: Path, target: Path) -> None:
+    """The clip forwards and backwards, for the turn not to show when it is repeated."""
+    source = VideoSource(clip, SourceSettings(fps=240), name=clip.stem)
+    frames = [picture.image for picture in source.frames()]
+    encode(target, [*frames, *frames[-2:0:-1]], source.fps)
 
 
 def repeated(clip: Path, target: Path, seconds: float) -> Path:
@@ -171,10 +180,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         clip = make_clips(folder / "clips", WORLDS["walkway"], 0).normal
-        stream = repeated(clip, folder / "stream.mp4", chosen.minutes * 60)
-        # As with `alarm induce`, another process: what teaching takes is not the watch's memory.
+        # As with `alarm induce`, another process: what preparing and teaching take is not the watch's memory.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as other:
+            other.submit(there_and_back, clip, folder / "turning.mp4").result()
             other.submit(prepared, clip, folder / "workspace").result()
+        stream = repeated(folder / "turning.mp4", folder / "stream.mp4", chosen.minutes * 60)
         workspace = Workspace(folder / "workspace")
         before, started = sizes(workspace.folder), time.perf_counter()
         seen = traced(soak(stream, workspace), workspace)

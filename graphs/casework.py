@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from alarm_agents.agents.base import Agent
 from alarm_agents.graphs.context import Context
-from alarm_agents.graphs.state import MonitorState, facts, latest
+from alarm_agents.graphs.state import MonitorState, facts, final_p, latest
 from alarm_agents.memory.recall import answered_label
+from alarm_agents.memory.texts import seen
 from alarm_agents.scenario import EMBEDDED
-from alarm_agents.types import Case, CaseStatus, Incident, Label, Parse, Perception, Resolution, Verdict
+from alarm_agents.types import Case, CaseStatus, Incident, Label, Parse, Perception, Precedent, Resolution, Verdict
 from alarm_agents.uncertainty import signals
 
 COOL_DOWN = 10.0
@@ -21,8 +22,8 @@ TITLE = 120
 
 def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
     """The case as it stands; a person's answer decides the label, the score stays what the agents made of it."""
-    verdicts, window = latest(state), state["window"]
-    p = signals.mean_p(verdicts)
+    verdicts, window, precedent = latest(state), state["window"], state.get("precedent")
+    p = final_p(state)
     resolution = state.get("resolution")
     label = answered_label(resolution)
     label = label_of(p) if label is Label.UNKNOWN else label
@@ -38,7 +39,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         status=status,
         label=label,
         score=p,
-        frame_scores=_frame_scores(verdicts, len(window.frames)),
+        frame_scores=_frame_scores(verdicts, precedent, len(window.frames)),
         **_odds(verdicts),
         lift=state.get("lift", 1.0),
         drift=state["acceptance"].drift if "acceptance" in state else 0,
@@ -53,6 +54,7 @@ def assemble(state: MonitorState, context: Context, status: CaseStatus) -> Case:
         verdicts=everyone,
         rules=tuple(rules),
         similar=state.get("similar", ()),
+        precedent=precedent,
         models=_models(state),
         prompts=_prompts(state, context),
         anomalies=state.get("anomalies", ()),
@@ -155,16 +157,21 @@ def _known(case: Case) -> MonitorState:
     return {
         "perceptions": {perception.member: perception for perception in case.perceptions},
         "verdicts": {f"{verdict.round}:{verdict.member}": verdict for verdict in case.verdicts},
+        "precedent": case.precedent,
     }
 
 
-def _frame_scores(verdicts: Sequence[Verdict], count: int) -> tuple[float, ...]:
-    """The mean p of each frame over the members; a member that does not tell frames apart gives its p to all."""
+def _frame_scores(verdicts: Sequence[Verdict], precedent: Precedent | None, count: int) -> tuple[float, ...]:
+    """The mean p of each frame over the members, with what resolved cases say of the window.
+
+    A member that does not tell frames apart gives its p to all.
+    """
     rows = [
         verdict.frames if len(verdict.frames) == count else (verdict.p_anomaly or 0.0,) * count
         for verdict in signals.usable(verdicts)
     ]
-    return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
+    means = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+    return tuple(means) if precedent is None else tuple(map(precedent.of, means))
 
 
 def _odds(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -208,6 +215,9 @@ def _title(label: Label, state: MonitorState) -> str:
         return blind[:1].upper() + blind[1:TITLE]
     if label is Label.NORMAL:
         return "Normal"
+    precedent = state.get("precedent")
+    if precedent is not None and precedent.members < 0.5 <= precedent.p:  # the members saw nothing to name it by
+        return f"Like resolved cases that were anomalous: {seen(state['perceptions'].values())}"[:TITLE]
     strongest = max(signals.usable(latest(state)), key=lambda verdict: verdict.p_anomaly or 0.0, default=None)
     if strongest is not None and strongest.model not in NOT_MODELS and strongest.rationale:
         return strongest.rationale[:1].upper() + strongest.rationale[1:TITLE]
@@ -227,8 +237,11 @@ def _title(label: Label, state: MonitorState) -> str:
 
 
 def _explanation(verdicts: Sequence[Verdict], state: MonitorState) -> str:
-    """Why, in words: the members' rationales, the decision, and that no model took part where none did."""
+    """Why, in words: the members' rationales, resolved cases, the decision, and that no model took part if none did."""
     reasons = [f"{verdict.member}: {_because(verdict)}" for verdict in verdicts if verdict.rationale]
+    precedent = state.get("precedent")
+    if precedent is not None and precedent.neighbours:
+        reasons.append(precedent.text)
     if not _models(state):
         reasons.append("No model took part: experts and rules alone judged this")
     return ". ".join([*reasons, state["uncertainty"].reason])

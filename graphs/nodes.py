@@ -19,7 +19,7 @@ from alarm_agents.graphs.casework import assemble
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.doubt import ambiguity, borne_out, by_models, critic
 from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
-from alarm_agents.memory.recall import seen
+from alarm_agents.memory.texts import seen, written
 from alarm_agents.models import heard
 from alarm_agents.models.instructions import speaks_of_judging
 from alarm_agents.observability import tracing
@@ -75,7 +75,7 @@ async def gate(state: MonitorState, runtime: Runtime[Context]) -> Update:
     verdict = judge("gate", rules, state["measurements"], (), window=state["window"], lift=state.get("lift", 1.0))
     if verdict.label is not Label.NORMAL:
         return {"closed": False}
-    uncertainty = assess((), [[verdict]], (), accept_below=1.01, may_reflect=False)
+    uncertainty = assess((), [[verdict]], None, accept_below=1.01, may_reflect=False)
     closed = uncertainty.model_copy(update={"reason": f"the gate is closed under {context.gate_above:.2f}"})
     return {
         "closed": True,
@@ -143,23 +143,25 @@ async def reason(state: MonitorState, runtime: Runtime[Context]) -> Update:
 
 
 async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
-    """How sure the verdict is, and what to do about it; a random share of accepted cases is audited."""
+    """What resolved cases say of the verdict, how sure it is, and what to do about it; a share is audited."""
     context, question, looks = runtime.context, _question(state, runtime.context), rounds(state)
     if first := by_models(looks[0] if looks else ()):
         question = replace(question, before=_before(state["window"], context))
+    p, text = signals.mean_p(latest(state)), written(question.perceptions, latest(state))
+    precedent = context.memory.resolved.precedent(text, p) if p is not None else None
     found = assess(
         question.perceptions,
         looks,
-        question.similar,
+        precedent,
         beside={"ambiguity": ambiguity(question), "critic": critic(question, first)},
         accept_below=context.scenario.uncertainty.accept_below,
         may_reflect=state.get("round", 0) < context.scenario.graph.max_reflections,
     )
-    found = held_to(found, signals.mean_p(latest(state)), state.get("acceptance"))
+    found = held_to(found, precedent.p if precedent is not None else p, state.get("acceptance"))
     if found.decision is Decision.ACCEPT:
         found = _audited(found, state["case"], context.scenario.promise.audit_rate)
     tracing.set(**{"alarm.decision": found.decision.value, "alarm.uncertainty": round(found.score, 4)})
-    return {"uncertainty": found}
+    return {"uncertainty": found, "precedent": precedent}
 
 
 async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:

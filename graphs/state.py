@@ -20,6 +20,7 @@ from alarm_agents.types import (
     Fact,
     Measurement,
     Perception,
+    Precedent,
     Resolution,
     RuleRef,
     SimilarCase,
@@ -69,6 +70,7 @@ class MonitorState(TypedDict, total=False):
     looks: Annotated[dict[str, tuple[Fact, ...]], merged]
     """The facts that each second look brought, by round."""
     round: int
+    precedent: Precedent | None
     uncertainty: Uncertainty
     deferred: bool
     resolution: Resolution | None
@@ -115,15 +117,18 @@ def _parts() -> dict[str, TypeAdapter[Any]]:
 
 def rounds(state: MonitorState) -> list[list[Verdict]]:
     """The verdicts by round: the reasoners' first, then those of each reflection."""
-    verdicts = list(state.get("verdicts", {}).values())
-    count = max((verdict.round for verdict in verdicts), default=-1) + 1
-    return [[verdict for verdict in verdicts if verdict.round == number] for number in range(count)]
+    return signals.by_round(state.get("verdicts", {}).values())
 
 
 def latest(state: MonitorState) -> list[Verdict]:
     """The verdicts that stand now: of the last round in which somebody answered, else of the last."""
-    found = rounds(state)
-    return next((verdicts for verdicts in reversed(found) if signals.usable(verdicts)), found[-1] if found else [])
+    return signals.standing(state.get("verdicts", {}).values())
+
+
+def final_p(state: MonitorState) -> float | None:
+    """The p that stands: the members' mean, with what similar resolved cases say; None where nobody gave one."""
+    p, precedent = signals.mean_p(latest(state)), state.get("precedent")
+    return precedent.of(p) if p is not None and precedent is not None else p
 
 
 def facts(state: MonitorState) -> list[Fact]:
@@ -135,8 +140,7 @@ def facts(state: MonitorState) -> list[Fact]:
 def condition_values(state: MonitorState) -> dict[str, Any]:
     """What a `when` may speak of (`alarm_agents.scenario.CONDITION_NAMES`)."""
     known, verdicts = facts(state), latest(state)
-    uncertainty = state.get("uncertainty")
-    p = signals.mean_p(verdicts)
+    uncertainty, p = state.get("uncertainty"), final_p(state)
     return {
         **observed(state.get("measurements", ()), known, state.get("perceptions", {}).values(), state.get("window")),
         "p_anomaly": p,

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.observability import tracing
@@ -25,6 +27,18 @@ if TYPE_CHECKING:
 URL_VARIABLE = "ALARM_CHROMA_URL"
 BATCH = 5_000
 """Chroma takes at most 5,461 records in one call."""
+
+
+Metadata = Mapping[str, str | float]
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What a collection holds, a row a record."""
+
+    ids: Sequence[str]
+    vectors: NDArray[np.float32]
+    metadata: Sequence[Metadata]
 
 
 class VectorIndex:
@@ -69,6 +83,30 @@ class VectorIndex:
             tracing.set(**{"alarm.found": len(ids)})
         return [(key, 1.0 - float(distance)) for key, distance in zip(ids, distances, strict=True)]
 
+    def stored(self, collection: str) -> Stored:
+        """All that the collection holds, by whichever process it was written."""
+        with tracing.span("load", kind="memory", **{"alarm.collection": collection}):
+            found = self._collection(collection).get(include=["embeddings", "metadatas"])
+        vectors, metadata = found["embeddings"], found["metadatas"]
+        rows = np.asarray(vectors, np.float32) if found["ids"] else self.vectors([])
+        known = [
+            {key: value for key, value in each.items() if isinstance(value, str | float)} for each in metadata or []
+        ]
+        return Stored(found["ids"], rows, known)
+
+    def put(self, collection: str, texts: Mapping[str, str], metadata: Mapping[str, Metadata]) -> Stored:
+        """Write records (both by id), in place of those that have their ids."""
+        store, ids = self._collection(collection), list(texts)
+        vectors = [self.vectors([texts[key] for key in batch]) for batch in _batches(ids)]
+        with tracing.span("index", kind="memory", **{"alarm.collection": collection, "alarm.new": len(ids)}):
+            for batch, rows in zip(_batches(ids), vectors, strict=True):
+                store.upsert(ids=batch, embeddings=_rows(rows), metadatas=[dict(metadata[key]) for key in batch])
+        return Stored(ids, np.concatenate([self.vectors([]), *vectors]), [metadata[key] for key in ids])
+
+    def vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """The texts' vectors, as collections hold them."""
+        return self._embedder.embed(texts)
+
     def _collection(self, name: str) -> Collection:
         # Vectors of two embedders cannot be compared, so the embedder is part of the name.
         safe = re.sub(r"[^a-zA-Z0-9]+", "-", f"{name}-{self._embedder.name}").strip("-")
@@ -93,8 +131,8 @@ class VectorIndex:
         return self._client
 
 
-def _batches(keys: list[str]) -> list[list[str]]:
-    return [keys[i : i + BATCH] for i in range(0, len(keys), BATCH)]
+def _batches(keys: Sequence[str]) -> list[list[str]]:
+    return [list(keys[i : i + BATCH]) for i in range(0, len(keys), BATCH)]
 
 
 def _rows(vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[Any]:

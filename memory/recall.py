@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from alarm_agents.memory.index import VectorIndex
+from alarm_agents.memory.resolved import ResolvedCases
 from alarm_agents.memory.rules import RuleMemory
+from alarm_agents.memory.texts import description
 from alarm_agents.models.instructions import WITHHELD, reads_like_instruction
-from alarm_agents.types import Case, Label, Perception, Resolution, Rule, RuleKind, RuleRef, SimilarCase
+from alarm_agents.types import Label, Resolution, Rule, RuleKind, RuleRef, SimilarCase
 from alarm_agents.workspace.cases import CaseStore
 
 RULES = 12
@@ -20,8 +22,8 @@ class Memory:
 
     def __init__(self, rules: RuleMemory, cases: CaseStore, index: VectorIndex) -> None:
         self.rules, self._cases, self._index = rules, cases, index
+        self.resolved = ResolvedCases(cases, index, rules.namespace, rules.scenario)
         self._known: tuple[int, str, list[Rule], list[Rule]] | None = None
-        self._resolved: tuple[int, dict[str, Case]] = (0, {})
 
     def rules_for(self, source: str, text: str) -> tuple[list[Rule], int]:
         """The rules to judge a window of `source` by, nearest to `text`, and the revision they are of.
@@ -56,16 +58,8 @@ class Memory:
 
     def similar(self, text: str, k: int = CASES) -> list[SimilarCase]:
         """The `k` resolved cases that resemble `text` most, best first (none before a person has resolved any)."""
-        namespace, scenario = self.rules.namespace, self.rules.scenario
-        count = self._cases.count_answered(namespace, scenario)
-        if count == 0 or k < 1:
-            return []
-        if self._resolved[0] != count:
-            found = self._cases.find(namespace=namespace, scenario=scenario, answered=True)
-            self._resolved = (count, {case.id: case for case in found})
-        cases = self._resolved[1]
-        collection = f"cases-{namespace}-{scenario}"
-        self._index.sync(collection, count, {case.id: description(case) for case in cases.values()})
+        near = dict(self.resolved.nearest(text, k))
+        cases = {case.id: case for case in self._cases.some(list(near))}
         return [
             SimilarCase(
                 case=key,
@@ -73,7 +67,7 @@ class Memory:
                 similarity=max(-1.0, min(1.0, similarity)),
                 text=_recalled(description(cases[key]))[:300],
             )
-            for key, similarity in self._index.query(collection, text, min(k, count))
+            for key, similarity in near.items()
             if key in cases
         ]
 
@@ -93,18 +87,6 @@ class Memory:
 def _recalled(text: str) -> str:
     """A case's words, but not those that would tell whoever is reminded of it how to judge the case at hand."""
     return WITHHELD if reads_like_instruction(text) else text
-
-
-def description(case: Case) -> str:
-    """What was seen in a case, in words: what retrieval compares."""
-    return seen(case.perceptions)
-
-
-def seen(perceptions: Iterable[Perception]) -> str:
-    """Captions and facts as one text, without repeats; what was said not to be there is no part of it."""
-    kept = tuple(perceptions)
-    facts = (fact.text for perception in kept for fact in perception.facts if fact.value is not False)
-    return ". ".join(dict.fromkeys(text for text in (*(p.caption for p in kept), *facts) if text))
 
 
 def answered_label(resolution: Resolution | None) -> Label:

@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from alarm_agents.cli.app import JsonOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import clock, console, emit, number, plain
+from alarm_agents.cli.review import precedent_text
 from alarm_agents.cli.rules import RuleArgument, commands
 from alarm_agents.cli.which import WhichScenario, rules_of
 from alarm_agents.monitor import explaining
@@ -72,6 +73,7 @@ def render(found: Explanation) -> RenderableType:
     parts = [
         _part("what", Group(*_facts(found))),
         _part("why", Group(plain(case.explanation), *map(_reason, found.reasons))),
+        _part("what resolved cases say", _lines(precedent_text(case))),
         _part("how severe", _lines(f"{found.severity}: {found.criterion}", *found.severity_from)),
         _part("what would have made it normal", _lines(*_asked(found))),
         _part("look further", _commands(found)),

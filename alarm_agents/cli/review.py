@@ -15,6 +15,7 @@ from alarm_agents.cli.output import clock, console, emit, item, note, number, pl
 from alarm_agents.cli.people import who
 from alarm_agents.cli.watch import case_line
 from alarm_agents.cli.which import WhichScenario, scenario_name
+from alarm_agents.memory.remembered import FEWEST
 from alarm_agents.monitor import answers
 from alarm_agents.monitor.answers import Answered
 from alarm_agents.types import Case, CaseStatus, Label, Resolution
@@ -137,6 +138,13 @@ def _asked(case: Case) -> Iterator[str]:
     yield case.uncertainty.reason
 
 
+def precedent_text(case: Case) -> str:
+    """What resolved cases say of the case, in words, also where they say nothing."""
+    if case.precedent is not None:
+        return case.precedent.text
+    return "nothing: no member gave a p" if case.score is None else f"nothing yet: at least {FEWEST} are needed"
+
+
 def _show(case: Case) -> None:
     table = Table(show_header=False, box=None)
     rows = {
@@ -152,6 +160,7 @@ def _show(case: Case) -> None:
             f"{name} {number(getattr(case.uncertainty, name))}"
             for name in ("comprehension", "analysis", "reflection", "memory", "ambiguity", "critic", "score")
         ),
+        "resolved cases": precedent_text(case),
         "models": ", ".join(case.models) or "none took part",
         "rules": ", ".join(f"{ref.id} v{ref.version}" for ref in case.rules) or "none",
         "why": case.explanation,

@@ -17,7 +17,8 @@ from alarm_agents.agents.drafts import objections
 from alarm_agents.evaluation.calibration import Split
 from alarm_agents.evaluation.recorded import Panel, mean_of
 from alarm_agents.memory.recall import CASES
-from alarm_agents.memory.remembered import FEWEST, Remembered
+from alarm_agents.memory.remembered import FEWEST, Remembered, sample
+from alarm_agents.memory.remembered import fitted as remembering
 from alarm_agents.types import Label, Parse, SimilarCase, Verdict
 from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.alarm2025 import Alarm2025, LowRank
@@ -66,9 +67,11 @@ def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bo
         made = equal(values)
         return Outcome(_nothing(), _scored(panel, split.rest, members[split.rest], values, made), made.weights)
     groups = [panel.groups[row] for row in known]
-    memory = Remembered(panel.vectors[known], panel.labels[known].tolist(), members[known].tolist(), groups)
-    held, p_held = known[memory.rows], memory.held_out
-    p_rest = memory.p_of(panel.vectors[split.rest], members[split.rest].tolist())
+    vectors, truth, said = panel.vectors[known], panel.labels[known].astype(float), members[known]
+    memory = Remembered(vectors, truth, remembering(vectors, truth, said, groups))
+    rows = sample(len(known))
+    held, p_held = known[rows], memory.held_out(rows, said[rows])
+    p_rest = memory.p_of(panel.vectors[split.rest], members[split.rest])
     values = _described(panel, known, held, p_held, panel.majority[held])
     rest = _described(panel, known, split.rest, p_rest, panel.majority[split.rest])
     counted = WEIGHED if only is None else (only,)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.reasons import Reasons
 from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.texts import written
 from alarm_agents.sources.recorded import RecordedCase, read_case_labels, read_case_reasons, read_recorded
 from alarm_agents.tools.deduction import Deduction, Judged
 from alarm_agents.types import Label, Rule
@@ -91,12 +92,12 @@ class Panel:
 
     @cached_property
     def texts(self) -> list[str]:
-        """All that the members wrote of a case, as memory keeps it: what was seen, and why they judged as they did."""
-        usable = np.isfinite(self.votes)
-        return [
-            "\n".join(part for pair, ok in zip(zip(a, b, strict=True), row, strict=True) if ok for part in pair if part)
-            for a, b, row in zip(self.seen, self.why, usable, strict=True)
-        ]
+        """All that the members wrote of a case, as memory keeps it."""
+        found = []
+        for case, row in zip(self.cases, np.isfinite(self.votes), strict=True):
+            told = [name for name, ok in zip(self.members, row, strict=True) if ok]
+            found.append(written([case.perceptions[n] for n in told], [case.verdicts[n] for n in told]))
+        return found
 
     @cached_property
     def vectors(self) -> NDArray[np.float32]:

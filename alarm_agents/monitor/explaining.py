@@ -121,7 +121,8 @@ async def by_rules(case: Case, rules: Sequence[Rule]) -> Counterfactual:
     """What would have made a case normal that rules alone judged."""
 
     async def again(seen: Seen) -> Label:
-        return judge("explain", rules, seen.measurements, seen.perceptions, window=case.window, lift=case.lift).label
+        found = judge("explain", rules, seen.measurements, seen.perceptions, window=case.window, lift=case.lift)
+        return _label(case, found.p_anomaly)
 
     seen = Seen(case.measurements, case.perceptions)
     return await smallest_change(again, seen, measured_parts(seen, rules), EMBEDDED_BOUND)
@@ -152,9 +153,14 @@ def _reasoners(case: Case, scenario: Scenario, rules: Sequence[Rule]) -> Judge:
     async def again(seen: Seen) -> Label:
         question = partial(Question, case.window, scenario.normal, seen.measurements, seen.perceptions, ordered)
         answers = await asyncio.gather(*(each.reason(question(case.similar, case.lift)) for each in reasoners))
-        return label_of(signals.mean_p([verdict for answer in answers for verdict in answer]))
+        return _label(case, signals.mean_p([verdict for answer in answers for verdict in answer]))
 
     return again
+
+
+def _label(case: Case, p: float | None) -> Label:
+    """The label, had the members said `p`; what resolved cases said of the case stays as it was."""
+    return label_of(case.precedent.of(p) if case.precedent is not None and p is not None else p)
 
 
 def _reason(workspace: Workspace, memory: RuleMemory, ref: RuleRef) -> Reason:

@@ -10,7 +10,8 @@ import numpy as np
 
 from alarm_agents.graphs.casework import COOL_DOWN, by_agents
 from alarm_agents.memory.embedders import default_embedder
-from alarm_agents.memory.recall import answered_label, description
+from alarm_agents.memory.recall import answered_label
+from alarm_agents.memory.texts import description
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Acceptance, Case, Decision, Drifted, Label, Record
 from alarm_agents.uncertainty.drift import Drift, Sights

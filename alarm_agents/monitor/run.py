@@ -133,6 +133,7 @@ class Monitor:
             return
         labelled = Labelled(self.workspace, self.scenario, self.namespace, references.key)
         promises = await asyncio.to_thread(Promises, labelled, source.slug)
+        await asyncio.to_thread(self.memory.resolved.refresh)  # what it takes, the first window need not wait for
         context = self._context(run, media, references, promises)
         budget = Budget(self.scenario.share_allowed, delay=self._at_once - 1)
         evidence = Evidence(self.workspace.folder, media) if self._ask_people else None

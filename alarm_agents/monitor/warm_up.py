@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -35,27 +36,33 @@ async def warmed_up(
     """
     error: AlarmError | None = None
     held: list[Measured] = []
-    while True:
-        try:
-            found = await asyncio.to_thread(next, stage, None)
-        except AlarmError as raised:  # what was measured before is judged first
-            found, error = None, raised
-        if not warm and found is not None:
-            held.append(found)
-            blind = bool(blindness(found[1]))  # that must be told now, and teaches nothing
-            warm = not blind and found[0].end - held[0][0].start >= SECONDS
-            if not warm and not blind:
+    # A thread of its own: what pictures leave behind is then taken up again by the next ones. Of a pool's threads each
+    # keeps memory of its own, and in all of them it grows for hours.
+    thread, loop = ThreadPoolExecutor(1, "stage"), asyncio.get_running_loop()
+    try:
+        while True:
+            try:
+                found = await loop.run_in_executor(thread, next, stage, None)
+            except AlarmError as raised:  # what was measured before is judged first
+                found, error = None, raised
+            if not warm and found is not None:
+                held.append(found)
+                blind = bool(blindness(found[1]))  # that must be told now, and teaches nothing
+                warm = not blind and found[0].end - held[0][0].start >= SECONDS
+                if not warm and not blind:
+                    continue
+            if held:
+                if warm or found is None:
+                    await learn(held)
+                for early in held:
+                    yield early
+                held, warm = [], warm or found is None
                 continue
-        if held:
-            if warm or found is None:
-                await learn(held)
-            for early in held:
-                yield early
-            held, warm = [], warm or found is None
-            continue
-        if found is None:
-            break
-        yield found
+            if found is None:
+                break
+            yield found
+    finally:
+        thread.shutdown(wait=False)
     if error is not None:
         raise error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from alarm_agents.types import Decision, Perception, SimilarCase, Uncertainty, Verdict
+from alarm_agents.types import Decision, Perception, Precedent, Uncertainty, Verdict
 from alarm_agents.uncertainty import signals
 
 WEIGHTS: Mapping[str, float] = {
@@ -21,7 +21,7 @@ Reflection weighs less, so that looking again and finding the same does not by i
 def assess(
     perceptions: Sequence[Perception],
     rounds: Sequence[Sequence[Verdict]],
-    similar: Sequence[SimilarCase],
+    precedent: Precedent | None,
     *,
     accept_below: float,
     may_reflect: bool,
@@ -29,20 +29,21 @@ def assess(
 ) -> Uncertainty:
     """The uncertainty of a case and what to do about it.
 
-    `rounds` holds the reasoners' verdicts first and then those of each reflection; `beside` are signals that were
-    measured elsewhere (`ambiguity`, `critic`). The score is the weighted
-    mean of the signals that exist, in [0, 1], and with n of M perceivers dead 1 - (1 - n/M)(1 - that mean); 1.0 when
-    nobody gave a usable answer, whatever the signals say. Nothing is accepted unless more than half of the reasoners
-    gave a usable answer: how far an ensemble agrees cannot be told from the rest of it, however sure that is.
+    `rounds` holds the reasoners' verdicts first and then those of each reflection; `precedent` is what resolved cases
+    say of the last one's p; `beside` are signals that were measured elsewhere (`ambiguity`, `critic`). The score is
+    the weighted mean of the signals that exist, in [0, 1], and with n of M perceivers dead 1 - (1 - n/M)(1 - that
+    mean); 1.0 when nobody gave a usable answer, whatever the signals say. Nothing is accepted unless more than half of
+    the reasoners gave a usable answer: how far an ensemble agrees cannot be told from the rest of it.
     """
     latest = rounds[-1] if rounds else ()
     p = signals.mean_p(latest)
+    said = precedent.of(p) if precedent is not None and p is not None else p
     before = signals.mean_p(rounds[-2]) if len(rounds) > 1 else None
     found = {
         "comprehension": signals.comprehension(perceptions),
-        "analysis": signals.analysis(latest),
+        "analysis": signals.analysis(latest, said),
         "reflection": signals.reflection(before, p) if len(rounds) > 1 else None,
-        "memory": signals.memory(p, similar),
+        "memory": signals.memory(precedent) if p is not None else None,
         **beside,
     }
     weights = {name: WEIGHTS[name] for name, value in found.items() if value is not None}

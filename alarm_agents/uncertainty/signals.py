@@ -6,15 +6,25 @@ None of them costs a model call of its own: they read what the members have answ
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alarm_agents.types import Label, Perception, SimilarCase, Verdict
+from alarm_agents.types import Label, Perception, Precedent, Verdict
 
-NEAR = 0.5
-"""Cosine similarity under which a resolved case says nothing about the one at hand."""
+
+def by_round(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """The verdicts by round: the reasoners' first, then those of each reflection."""
+    known = list(verdicts)
+    count = max((verdict.round for verdict in known), default=-1) + 1
+    return [[verdict for verdict in known if verdict.round == number] for number in range(count)]
+
+
+def standing(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """The verdicts that stand: of the last round in which somebody answered, else of the last."""
+    found = by_round(verdicts)
+    return next((each for each in reversed(found) if usable(each)), found[-1] if found else [])
 
 
 def usable(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -47,13 +57,12 @@ def comprehension(perceptions: Sequence[Perception]) -> float | None:
     return sum(distances) / len(distances)
 
 
-def analysis(verdicts: Sequence[Verdict]) -> float:
-    """How undecided the reasoners are: 1 - |2p - 1| of their mean p, mixed with the share that cannot be relied on.
+def analysis(verdicts: Sequence[Verdict], p: float | None) -> float:
+    """How undecided the verdict is: 1 - |2p - 1| of its p, mixed with the share of verdicts that cannot be relied on.
 
     1.0 when nobody gave a usable answer. With n of N missing: 1 - (1 - n/N)(1 - margin term), so that a silent
     member can only raise it. One that cited a rule which it was not given counts as missing, too.
     """
-    p = mean_p(verdicts)
     if p is None:
         return 1.0
     missing = 1.0 - sum(not verdict.unknown_rules for verdict in usable(verdicts)) / len(verdicts)
@@ -67,17 +76,9 @@ def reflection(before: float | None, after: float | None) -> float | None:
     return None if before is None else abs(after - before)
 
 
-def memory(p: float | None, similar: Sequence[SimilarCase]) -> float | None:
-    """|p - p_M|, where p_M is the share of anomalous among the similar resolved cases, weighted by similarity.
-
-    Silent (None) about what it has not seen: without a case nearer than `NEAR`.
-    """
-    near = [case for case in similar if case.similarity >= NEAR and case.label is not Label.UNKNOWN]
-    if p is None or not near:
-        return None
-    weight = sum(case.similarity for case in near)
-    anomalous = sum(case.similarity for case in near if case.label is Label.ANOMALOUS)
-    return abs(p - anomalous / weight)
+def memory(precedent: Precedent | None) -> float | None:
+    """|p - p_M|: how far similar resolved cases move the members' p; None where memory is silent."""
+    return abs(precedent.members - precedent.p) if precedent is not None and precedent.neighbours else None
 
 
 def rule_ambiguity(margin: float | None) -> float | None:

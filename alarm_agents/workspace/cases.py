@@ -36,9 +36,13 @@ _PUT = insert(db.cases)
 _REPLACE = _PUT.on_conflict_do_update(index_elements=["id"], set_=dict(_PUT.excluded))
 _JOINED = func.coalesce(_PUT.excluded.incident, db.cases.c.incident)
 _SAVE = _PUT.on_conflict_do_update(index_elements=["id"], set_={**dict(_PUT.excluded), "incident": _JOINED})
-_COUNT_ANSWERED = select(func.count()).where(
-    db.cases.c.namespace == bindparam("namespace"), db.cases.c.scenario == bindparam("scenario"), db.cases.c.answered
+_IS_ANSWERED = (
+    (db.cases.c.namespace == bindparam("namespace"))
+    & (db.cases.c.scenario == bindparam("scenario"))
+    & db.cases.c.answered
 )
+_COUNT_ANSWERED = select(func.count()).where(_IS_ANSWERED)
+_ANSWERED = select(db.cases.c.id).where(_IS_ANSWERED)
 
 _JOIN = update(db.cases).where(db.cases.c.id == bindparam("joined")).values(incident=bindparam("incident"))
 _INSERT_INCIDENT = insert(db.incidents)
@@ -164,6 +168,18 @@ class CaseStore:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""
         with self._engine.connect() as connection:
             return connection.scalar(_COUNT_ANSWERED, {"namespace": namespace, "scenario": scenario}) or 0
+
+    def answered(self, namespace: str, scenario: str) -> list[str]:
+        """The ids of the cases that `count_answered` counts."""
+        with self._engine.connect() as connection:
+            return list(connection.scalars(_ANSWERED, {"namespace": namespace, "scenario": scenario}))
+
+    def some(self, ids: Sequence[str]) -> Iterator[Case]:
+        """The cases of those ids that there are, in no order; a few at a time in memory."""
+        for start in range(0, len(ids), AT_A_TIME):
+            query = _PACKED.where(db.cases.c.id.in_(ids[start : start + AT_A_TIME]))
+            with self._engine.connect() as connection:
+                yield from map(_case, connection.execute(query).all())
 
     def resolve(self, case_id: str, resolution: Resolution) -> Case:
         """Write a person's answer if and only if the case has none (compare-and-set).

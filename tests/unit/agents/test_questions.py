@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alarm_agents.agents.perceiver import Perceiver, answer_to
 from alarm_agents.agents.questions import ENOUGH, asked_text, weigh
-from alarm_agents.memory.recall import seen
+from alarm_agents.memory.texts import seen
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
 from alarm_agents.scenario import ModelSettings, Scenario

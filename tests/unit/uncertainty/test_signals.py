@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alarm_agents.types import Label, Parse, Perception, SimilarCase, Verdict
+from alarm_agents.types import Parse, Perception, Precedent, Verdict
 from alarm_agents.uncertainty import signals
 from support.records import NO_ANSWER, perception, silent, verdict
+
+
+def analysis(verdicts: list[Verdict]) -> float:
+    return signals.analysis(verdicts, signals.mean_p(verdicts))
+
 
 P = st.floats(0, 1)
 ANSWERS = st.sampled_from([Parse.PARSED, Parse.REPAIRED, Parse.EMBEDDED])
@@ -18,14 +23,13 @@ CANNOT_TELL = st.just(verdict(None, "unsure", parse=Parse.PARSED))
 WORDS = st.sets(st.sampled_from(["a man", "a dog", "a cart", "a tree"]))
 SEEN = st.builds(lambda words, parse: perception("eye", *sorted(words), parse=parse), WORDS, ANSWERS)
 BLIND = st.builds(lambda parse: perception("blind", parse=parse), st.sampled_from(NO_ANSWER))
-SIMILAR = st.builds(SimilarCase, case=st.just("c"), label=st.sampled_from(Label), similarity=st.floats(-1, 1))
 
 
 @settings(deadline=None)
 @given(verdicts=VERDICTS, silence=st.lists(SILENCE | CANNOT_TELL, min_size=1, max_size=3))
 def test_a_silent_reasoner_never_lowers_analysis(verdicts: list[Verdict], silence: list[Verdict]) -> None:
-    before = signals.analysis(verdicts)
-    after = signals.analysis([*verdicts, *silence])
+    before = analysis(verdicts)
+    after = analysis([*verdicts, *silence])
     assert 0.0 <= before <= after <= 1.0
     if before < 1.0:
         assert after > before
@@ -39,13 +43,13 @@ def test_a_reasoner_that_falls_silent_counts_for_less_than_one_that_agrees(
 ) -> None:
     p = signals.mean_p(verdicts)
     assert p is not None
-    assert signals.analysis([*verdicts, silence]) >= signals.analysis([*verdicts, verdict(p)]) - 1e-9
+    assert analysis([*verdicts, silence]) >= analysis([*verdicts, verdict(p)]) - 1e-9
 
 
 @pytest.mark.parametrize("parse", NO_ANSWER)
 def test_nobody_usable_is_as_uncertain_as_can_be(parse: Parse) -> None:
-    assert signals.analysis([silent("a", parse), silent("b", parse)]) == 1.0
-    assert signals.analysis([]) == 1.0
+    assert analysis([silent("a", parse), silent("b", parse)]) == 1.0
+    assert analysis([]) == 1.0
     assert signals.mean_p([silent("a", parse)]) is None
 
 
@@ -100,18 +104,8 @@ def test_reflection_measures_the_move_and_no_answer_is_the_largest(before: float
         assert moved == abs(after - before)
 
 
-@settings(deadline=None)
-@given(p=P, similar=st.lists(SIMILAR, max_size=6))
-def test_memory_is_in_range_and_silent_about_what_it_has_not_seen(p: float, similar: list[SimilarCase]) -> None:
-    found = signals.memory(p, similar)
-    near = [case for case in similar if case.similarity >= signals.NEAR and case.label is not Label.UNKNOWN]
-    assert (found is None) == (not near)
-    assert found is None or 0.0 <= found <= 1.0 + 1e-9
-
-
-def test_memory_is_the_distance_to_what_people_said() -> None:
-    said = [SimilarCase(case="c", label=Label.ANOMALOUS, similarity=0.9)]
-    assert signals.memory(0.2, said) == pytest.approx(0.8)
-    assert signals.memory(None, said) is None
-    mixed = [*said, SimilarCase(case="d", label=Label.NORMAL, similarity=0.6)]
-    assert signals.memory(0.0, mixed) == pytest.approx(0.6)
+def test_memory_is_the_distance_to_what_resolved_cases_say() -> None:
+    said = Precedent(p=0.35, members=0.2, trust=0.75, neighbours=25, anomalous=20, cases=60)
+    assert signals.memory(said) == pytest.approx(0.15)
+    assert signals.memory(None) is None
+    assert signals.memory(said.model_copy(update={"neighbours": 0})) is None

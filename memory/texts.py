@@ -1,0 +1,26 @@
+"""Cases in words: what retrieval compares, and what memory keeps of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from alarm_agents.types import Case, Perception, Verdict
+from alarm_agents.uncertainty import signals
+
+
+def description(case: Case) -> str:
+    """What was seen in a case, in words: what retrieval compares."""
+    return seen(case.perceptions)
+
+
+def seen(perceptions: Iterable[Perception]) -> str:
+    """Captions and facts as one text, without repeats; what was said not to be there is no part of it."""
+    kept = tuple(perceptions)
+    facts = (fact.text for perception in kept for fact in perception.facts if fact.value is not False)
+    return ". ".join(dict.fromkeys(text for text in (*(p.caption for p in kept), *facts) if text))
+
+
+def written(perceptions: Iterable[Perception], verdicts: Iterable[Verdict]) -> str:
+    """What was seen, and why those whose verdicts stand judged as they did: all that case memory goes by."""
+    why = (verdict.rationale for verdict in signals.usable(signals.standing(verdicts)))
+    return "\n".join(part for part in (seen(perceptions), *why) if part)
