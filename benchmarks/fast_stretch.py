@@ -29,6 +29,7 @@ from alarm_agents.types import Incident
 from alarm_agents.workspace import Workspace
 
 FASTER = 4
+MOST = 240.0  # frames a second
 TAUGHT = 0.4  # share of the footage that references are taken from
 INCIDENTS_BAR = 6.0  # a minute
 
@@ -49,7 +50,9 @@ def incidents(video: Path, scenario: Scenario, workspace: Workspace, normal: Pat
 def measure(source: Path, folder: Path, at: float, seconds: float, *, taught: bool) -> Table:
     """One table: the footage as it is, and with the stretch."""
     scenario = load_scenario("generic")
-    frames = [frame for frame in open_media(str(source), scenario).source.frames() if isinstance(frame, Picture)]
+    # Every frame of it: what is watched is sampled from the clips, which are as the camera would have recorded them.
+    whole = scenario.model_copy(update={"source": scenario.source.model_copy(update={"fps": MOST})})
+    frames = [frame for frame in open_media(str(source), whole).source.frames() if isinstance(frame, Picture)]
     rate, normal = frames[0].fps, None
     if taught:
         cut = round(TAUGHT * len(frames))
