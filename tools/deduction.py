@@ -6,7 +6,6 @@ nearer to such a rule than to what is normal (its margin), and how unlike it is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

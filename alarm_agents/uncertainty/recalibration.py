@@ -51,7 +51,8 @@ def _curve(stated: FloatArray, anomalous: NDArray[np.int_], weight: FloatArray) 
     if min(odd, len(anomalous) - odd) < FEWEST:
         return lambda p: p
     if len(anomalous) >= MANY:
-        return IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(stated, anomalous, weight).predict
+        rising = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(stated, anomalous, weight)
+        return lambda p: np.asarray(rising.predict(p), float)
     found = LogisticRegression(max_iter=1_000).fit(_odds(stated), anomalous, weight)
     if found.coef_[0, 0] <= 0:  # what it states says nothing of the labels, or the reverse: all alike, as labels are
         return lambda p: np.full(len(p), np.average(anomalous, weights=weight))
