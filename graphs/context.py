@@ -31,6 +31,11 @@ class Live:
         return core_schema.any_schema()
 
 
+def as_stated(_model: str, p: float) -> float:
+    """The p that a model stated, taken at its word."""
+    return p
+
+
 @dataclass(frozen=True)
 class Context(Live):
     """The scenario, its agents, models, tools and memory, and the source at hand."""
@@ -52,7 +57,7 @@ class Context(Live):
     """Whether a deferred case waits for a person; suites never block."""
     acceptance: Callable[[], Acceptance] = field(default=Acceptance)
     """Up to which uncertainty verdicts are accepted now, as promises have it."""
-    stated: Callable[[str, float], float] = field(default=lambda _, p: p)
+    stated: Callable[[str, float], float] = field(default=as_stated)
     """What the p that a model stated is worth."""
     gate_above: float | None = field(default=None)
     """The expert's score under which the gate concludes a window; None keeps the gate open."""

@@ -6,7 +6,6 @@ nearer to such a rule than to what is normal (its margin), and how unlike it is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +30,8 @@ NOVEL, STEEP, TRUSTED = 0.08, 4, 4.0
 they have in common with a caption, how steeply that falls, and what full trust is against the activity of a rule."""
 UNTRIED = 0.25
 """The share of full trust where there are not two references to be held against each other."""
+FRESH = 0.2
+"""Novelty from which on an activity counts in full: what references say word for word is none, whatever rules say."""
 USUAL, LEAST = 0.3, 0.01
 """The oddity of what is said as usual, and the least there is."""
 MOST_KEPT = 50_000
@@ -121,19 +122,22 @@ class Deduction:
         self._usual = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.NORMAL]
         odd = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.ANOMALOUS]
         self._set_odd(odd)
-        if normal := self._normal_here(references):
+        normal, told = self._normal_here(references)
+        if normal:
             self._set_odd([each for i, each in enumerate(odd) if i not in normal])
         self._normal = Statements([clause for _, clause in self._usual], embedder)
         self._said = Statements(self._bank, embedder)
         self._trust, self._margin = TRUSTED * UNTRIED, -1.0
-        left_out = self._each_by_the_others(references)
+        # What changes the definition does not tell how alike references are which are there for what is usual.
+        plain = [reference for reference, says in zip(references, told, strict=True) if not says]
+        left_out = self._each_by_the_others(plain if len(plain) > 1 else references)
         if left_out:
             self._margin = float(np.median([np.mean([each.margin for each in _acting(held)]) for held in left_out]))
         if len(left_out) > 1:
             novelty = float(np.mean([self._sum(held).novelty for held in left_out]))
             self._trust = TRUSTED / (1.0 + (max(0.0, novelty) / NOVEL) ** STEEP)
         self.typical = float(np.median([self._sum(held).oddity for held in left_out])) if left_out else 1.0
-        """The median oddity of a reference held against the others; 1 without any."""
+        """The median oddity of a reference, held against the others; 1 without any."""
 
     def judge(self, captions: Sequence[str]) -> list[Judged]:
         """Judge captions. One without clauses says nothing, and is neither odd nor new."""
@@ -151,7 +155,7 @@ class Deduction:
             return Judged(0.0, 0.0, None)
         acting = _acting(held)
         told = [*acting, *(each for each in held if each not in acting and each.activity >= SAID)]
-        activity = float(np.mean([max(0.0, each.activity - HALF) for each in told])) / (1.0 - HALF)
+        activity = float(np.mean([_active(each) for each in told]))
         margin = float(np.mean([each.margin for each in acting]))
         novelty = float(np.mean([each.novelty for each in acting]))
         worst = max(held, key=lambda each: (each.activity >= SAID, each.margin + each.activity))
@@ -217,32 +221,41 @@ class Deduction:
         things = [i for i, atom in enumerate(self._odd) if atom.clause.kind == "thing"]
         self._concerned = {"person": np.arange(len(self._odd)), "thing": np.array(things, int)}
 
-    def _normal_here(self, references: Sequence[Sequence[Clause]]) -> set[int]:
-        """The alternatives that references say too often for them to be odd."""
+    def _normal_here(self, references: Sequence[Sequence[Clause]]) -> tuple[set[int], list[bool]]:
+        """The alternatives that references say too often for them to be odd, and which references say any of them."""
         if not references or not self._odd:
-            return set()
+            return set(), [False] * len(references)
         says = {clause: np.flatnonzero(self._covered(clause) >= SAID).tolist() for clause in self._bank}
-        count = np.zeros(len(self._odd), int)
-        for reference in references:
-            places = {i for clause in reference for i in says[clause] if i in self._concerned[clause.kind]}
-            count[list(places)] += 1
+        said = [
+            {i for clause in reference for i in says[clause] if i in self._concerned[clause.kind]}
+            for reference in references
+        ]
+        count = np.array([sum(i in each for each in said) for i in range(len(self._odd))])
         often = bdtrc(np.maximum(count - 1, 0), len(references), USUAL_SHARE) <= USUAL_SHARE * (1 + 1e-9)
         by_person = [atom.rule.provenance.origin in ("person", "review") for atom in self._odd]
-        return set(np.flatnonzero(often & (count > 0) & ~np.array(by_person)).tolist())
+        normal = set(np.flatnonzero(often & (count > 0) & ~np.array(by_person)).tolist())
+        return normal, [bool(each & normal) for each in said]
 
     def _each_by_the_others(self, references: Sequence[Sequence[Clause]]) -> list[list[Held]]:
         """The clauses of each reference held against the other references (one alone: against its other clauses)."""
-        count = Counter(clause for reference in references for clause in set(reference))
         place = {clause: i for i, clause in enumerate(self._bank)}
         vectors = dict(zip(self._bank, self._embedder.embed([clause.text for clause in self._bank]), strict=True))
         found = []
-        for reference in references:
-            own = frozenset(place[clause] for clause in reference if count[clause] == 1)
-            left = [own if len(references) > 1 else frozenset({place[clause]}) for clause in reference]
+        for i, reference in enumerate(references):
+            others = {clause for k, other in enumerate(references) if k != i for clause in other}
+            apart = [others if others else set(reference) - {clause} for clause in reference]
             found.append(
-                [self._against(clause, vectors[clause], out) for clause, out in zip(reference, left, strict=True)]
+                [
+                    self._against(clause, vectors[clause], frozenset(place[c] for c in place if c not in kept))
+                    for clause, kept in zip(reference, apart, strict=True)
+                ]
             )
         return found
+
+
+def _active(held: Held) -> float:
+    """How far the clause says what a rule of anomaly says and references do not, in [0, 1]."""
+    return max(0.0, held.activity - HALF) / (1.0 - HALF) * min(1.0, max(0.0, held.novelty) / FRESH)
 
 
 def _acting(held: Sequence[Held]) -> Sequence[Held]:

@@ -299,7 +299,9 @@ def acceptance_of(promises: Sequence[Promise]) -> Acceptance:
 
 def _parts_of(case: Case) -> set[tuple[Literal["source", "zone"], str]]:
     """The source, and the zones that anything was seen in."""
-    return {("source", case.source), *(("zone", zone) for zone in case.zones)}
+    found: set[tuple[Literal["source", "zone"], str]] = {("source", case.source)}
+    found.update(("zone", zone) for zone in case.zones)
+    return found
 
 
 def _missed(case: Case, acceptance: Acceptance, scenario: Scenario) -> bool:
