@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from alarm_agents.sources.media import Media
 from alarm_agents.sources.timeline import hour_of
 from alarm_agents.sources.windows import cut
 from alarm_agents.tools.expert import Expert, FollowsRules
+from alarm_agents.tools.expert import Measured as Seen
 from alarm_agents.tools.smoothing import CAUSAL, STEADY, Smoothing
 from alarm_agents.types import Fact, Measurement, Rule, Window
 
@@ -53,6 +55,7 @@ class Stage:
         """`rules` gives the active rules: it is asked before each window, so that a change counts from the next."""
         self._media, self._settings, self._experts, self._smoothing = media, settings, experts, smoothing
         self._rules = rules
+        self._beside = ThreadPoolExecutor(1, "expert")
 
     def __iter__(self) -> Iterator[Measured]:
         """Each window with its smoothed measurements, in order; raises `SourceError` where the source ends early."""
@@ -104,13 +107,20 @@ class Stage:
             for follower in followers:
                 follower.follow(self._rules())
             new = [frame.index for frame in frames[overlap:]]
-            for name, expert in self._experts.items():
-                if not overlap:
-                    expert.begin()
-                found = expert.measure(frames, overlap)
+            for name, found in self._looked(frames, overlap).items():
                 for measure, values in found.frames.items():
                     smoothed = smooth(name, measure, values, not overlap)
                     series[name].values.setdefault(measure, {}).update(zip(new, smoothed, strict=True))
                 start = frames[overlap].time
                 series[name].facts += [(start if fact.time is None else fact.time, fact) for fact in found.facts]
             yield window, series
+
+    def _looked(self, frames: Sequence[Any], overlap: int) -> dict[str, Seen]:
+        """What each expert measures of the frames: the first beside the others, for it takes as long as they all do."""
+        if not overlap:
+            for expert in self._experts.values():
+                expert.begin()
+        first, *others = self._experts
+        beside = self._beside.submit(self._experts[first].measure, frames, overlap)
+        found = {name: self._experts[name].measure(frames, overlap) for name in others}
+        return {first: beside.result(), **found}
