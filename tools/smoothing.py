@@ -17,6 +17,10 @@ OFFLINE_SECONDS: dict[str, float] = {"frames": 0.6, "captions": 1.5}
 """Standard deviation of the Gaussian that sees both sides, in seconds, by kind of source."""
 
 
+STEADY = ("presence.stays", "presence.left", "presence.absent")
+"""Measures that are taken as they are: clocks hold no noise, and smoothed they would run on after their end."""
+
+
 class Smoothing(BaseModel):
     """How measures are smoothed. Only `exponential` looks back alone; the others need the whole source.
 

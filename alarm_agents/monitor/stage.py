@@ -11,7 +11,7 @@ from alarm_agents.sources.media import Media
 from alarm_agents.sources.timeline import hour_of
 from alarm_agents.sources.windows import cut
 from alarm_agents.tools.expert import Expert, FollowsRules
-from alarm_agents.tools.smoothing import CAUSAL, Smoothing
+from alarm_agents.tools.smoothing import CAUSAL, STEADY, Smoothing
 from alarm_agents.types import Fact, Measurement, Rule, Window
 
 Measured = tuple[Window, tuple[Measurement, ...]]
@@ -63,6 +63,8 @@ class Stage:
         kind = self._media.kind
 
         def smooth(expert: str, name: str, values: tuple[float, ...], first: bool) -> list[float]:
+            if f"{expert}.{name}" in STEADY:
+                return list(values)
             smoothed = self._smoothing.forward(values, kind, None if first else means.get((expert, name)))
             if smoothed:
                 means[expert, name] = smoothed[-1]
@@ -80,8 +82,10 @@ class Stage:
         for window, measured in self._measure(lambda _, __, values, ___: list(values)):
             windows.append(window)
             series = measured
-        for kept in series.values():
+        for expert, kept in series.items():
             for name, values in kept.values.items():
+                if f"{expert}.{name}" in STEADY:
+                    continue
                 smoothed = self._smoothing.whole(list(values.values()), self._media.kind, windows[0].fps)
                 kept.values[name] = dict(zip(values, smoothed, strict=True))
         for window in windows:
