@@ -7,6 +7,7 @@ left behind, somebody who loiters, a belt that stands still; and a gap where thi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import cv2
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
-from alarm_agents.tools.rhythm import SETTLED, Cells, Rhythm
+from alarm_agents.tools.rhythm import GONE, SETTLED, Cells, Rhythm
 from alarm_agents.tools.scene import (
     Ground,
     Mask,
@@ -35,6 +36,7 @@ FEW = 3  # cells
 PATCH = 8  # cells; less that stays is an edge or a shadow
 BRIGHT = 0.05  # share of the ground's brightness by which a bright place may differ more: it may be over-exposed
 SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and no person
+PARTED = 0.4  # usual heights between parts of one thing
 LONG = 10.0  # seconds that one reference must last to tell what stays and what comes back
 MISSED = 0.2  # share of the area of a whole thing; less that fails to come is jitter
 
@@ -113,8 +115,8 @@ class Presence:
         mask = np.abs(level - empty) > self._ground.contrast + BRIGHT * empty
         passed = 0.0 if self._last is None else seconds_between(self._last, picture)
         before = self._cells if self._cells is not None and self._cells.mask.shape == mask.shape else None
-        size = _sizes(np.asarray(mask), self._ground)
-        self._cells = Cells.first(mask, level, size) if before is None else before.after(mask, level, size, passed)
+        small = partial(_small, self._ground)
+        self._cells = Cells.first(mask, level) if before is None else before.after(mask, level, small, passed)
         self._last = picture
         return self._cells
 
@@ -127,10 +129,11 @@ class Presence:
                 continue
             x0, y0, x1, y1 = thing.box
             inside = cells.stay[y0:y1, x0:x1] > SETTLED
+            if (~cells.mask[y0:y1, x0:x1][inside]).mean() > GONE:
+                continue
             # Something else that stays may touch it: what has stayed longest counts.
-            seconds = float(np.sort(cells.stay[y0:y1, x0:x1][inside])[-FEW:][0])
-            size = float(np.median(cells.least[y0:y1, x0:x1][inside]))
-            for name in ("stays", "left") if size < SMALL else ("stays",):
+            seconds, alone = (float(np.sort(c[y0:y1, x0:x1][inside])[-FEW]) for c in (cells.stay, cells.alone))
+            for name in ("stays", "left") if alone > SETTLED else ("stays",):
                 if name not in longest or seconds > longest[name][0]:
                     longest[name] = seconds, thing
         told: dict[str, tuple[float, Fact | None]] = {"stays": (SETTLED, None), "left": (SETTLED, None)}
@@ -148,20 +151,24 @@ def _coarse(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(image, (w // COARSE, h // COARSE), None, 0, 0, cv2.INTER_AREA), np.float32)
 
 
-def _sizes(mask: Mask, ground: Ground) -> NDArray[np.float32]:
-    """For each cell (h, w) the larger of height and width, in usual heights, of the thing that covers it; else 0."""
-    found = np.zeros(mask.shape, np.float32)
-    joined = np.asarray(cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3))), np.uint8)
-    for thing in things(joined, ground.height):
-        x0, y0, x1, y1 = thing.box
-        part = found[y0:y1, x0:x1]
-        part[mask[y0:y1, x0:x1]] = max(thing.tall, thing.wide)
+def _small(ground: Ground, mask: Mask) -> Mask:
+    """Which cells (h, w) of a mask something covers that is small for its place.
+
+    What lies closely above one another is one: of people in the ground's own tone often only parts stand out.
+    """
+    reach = max(3, round(PARTED * float(ground.height.max()) * len(mask)))
+    joined = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((reach, 3)))
+    found = np.zeros(mask.shape, bool)
+    for thing in things(np.asarray(joined, np.uint8), ground.height):
+        if max(thing.tall, thing.wide) < SMALL:
+            x0, y0, x1, y1 = thing.box
+            found[y0:y1, x0:x1] |= mask[y0:y1, x0:x1]
     return found
 
 
 def _missing(rhythm: Rhythm, cells: Cells, picture: Picture) -> tuple[float, Fact | None]:
     """The share of a thing that should be there by now and is not, with a fact where it is a good part of one."""
-    late = rhythm.late(cells.gone)
+    late = _whole(rhythm.late(cells.gone))
     value = float(late.sum()) / rhythm.area
     if value <= MISSED:
         return MISSED, None
@@ -169,6 +176,13 @@ def _missing(rhythm: Rhythm, cells: Cells, picture: Picture) -> tuple[float, Fac
     h, w = late.shape
     box = columns.min() / w, rows.min() / h, (columns.max() + 1) / w, (rows.max() + 1) / h
     return value, _gap_fact(value, float(cells.gone[late].max()), box, picture)
+
+
+def _whole(mask: Mask) -> Mask:
+    """The parts of a mask (h, w) that the picture's edge does not cut: how much is missing beyond it nobody knows."""
+    _, parts = cv2.connectedComponents(mask.view(np.uint8))
+    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
+    return mask & ~np.isin(parts, edge)
 
 
 def _stay_fact(name: str, seconds: float, thing: Thing, region: Box, picture: Picture) -> Fact:

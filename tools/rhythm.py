@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,7 +18,8 @@ Clock = NDArray[np.float32]
 SAME = 10.0  # grey levels within which a cell still shows the same
 SETTLED = 1.0  # seconds; less is passing by
 PASSING = 5.0  # seconds that others may hide what stays
-SHRINK, GROW = np.float32(0.2), np.float32(0.02)  # weights of a newest size that is smaller or larger: others pass by
+GONE = 0.2  # share of what has stayed in which the ground shows, from which on it has gone
+MOMENT = 0.5  # seconds for which the ground may show in place of what stays: who passes may be in the ground's tone
 STANDS = 0.9  # share of what is there that stands still, from which nothing can be expected to come
 VISITS = 3  # times that something must have come back to a cell
 LATE = 1.1  # times the usual gap
@@ -40,49 +41,53 @@ class Cells:
     other: Clock
     since: Clock
     """What it shows at the moment, and for how long."""
-    size: Clock
-    least: Clock
-    """How large the thing is which it is a part of, in times the usual: averaged, and the smallest average, while it
-    has stayed. Others touch it, but it stays the same."""
+    alone: Clock
+    """For how long of that it was something small by itself: who comes by does not count, who stands beside it does."""
     here: Clock
     """How long something has been there, the same or not."""
     gone: Clock
     """How long nothing has, or had before something came."""
 
     @classmethod
-    def first(cls, mask: Mask, level: Clock, size: Clock) -> Cells:
+    def first(cls, mask: Mask, level: Clock) -> Cells:
         """At a stream's beginning, where all clocks start."""
         zero = np.zeros(level.shape, np.float32)
-        return cls(mask, level, level, zero, level, zero, size, size, zero, zero)
+        return cls(mask, level, level, zero, level, zero, zero, zero, zero)
 
-    def after(self, mask: Mask, level: Clock, size: Clock, passed: float) -> Cells:
-        """The cells `passed` seconds later.
+    def after(self, mask: Mask, level: Clock, small: Callable[[Mask], Mask], passed: float) -> Cells:
+        """The cells `passed` seconds later; `small` says which cells of a mask belong to small things.
 
         While all that is there stands still nothing can come, and the clock of what is missing stands too.
         """
         step, none = np.float32(passed), np.float32(0)
+        here = np.where(mask, self.here + step, none)
         since = np.where(mask & (np.abs(level - self.other) < SAME), self.since + step, none)
         other = np.where(since > 0, self.other, level)
         same = mask & (np.abs(level - self.held) < SAME)
-        hidden = mask & ~same & (self.stay > SETTLED) & (since < np.minimum(self.stay, PASSING))
-        kept = same | hidden
-        weight = np.where(size < self.size, SHRINK, GROW)
-        blended = np.where(self.size > 0, self.size + weight * (size - self.size), size)
-        stay = np.where(kept, self.stay + step, since)
-        grown = np.where(same & (size > 0), blended, np.where(kept, self.size, size))
+        settled = self.stay > SETTLED
+        left = _largely(settled, settled & ~mask & (self.gone >= MOMENT))
+        hidden = np.where(mask, since < np.minimum(self.stay, PASSING), self.gone < MOMENT)
+        kept = same | (settled & hidden & ~left)
+        alone = same & small(here > SETTLED)
         stands = mask.any() and (np.abs(level - self.level)[mask] < SAME / 2).mean() > STANDS
         return Cells(
             mask,
             level,
             np.where(kept, self.held, other),
-            stay,
+            np.where(kept, self.stay + step, since),
             other,
             since,
-            grown,
-            np.where(kept & (self.least > 0), np.minimum(self.least, np.where(grown > 0, grown, self.least)), grown),
-            np.where(mask, self.here + step, none),
+            np.where(kept, self.alone + step * alone, none),
+            here,
             np.where(mask, none, self.gone if stands else self.gone + step),
         )
+
+
+def _largely(mask: Mask, marked: Mask) -> Mask:
+    """The parts of a mask (h, w) that hang together and of which more than the share `GONE` is marked."""
+    count, parts = cv2.connectedComponents(mask.view(np.uint8))
+    cells, marks = (np.bincount(parts[each], minlength=count) for each in (mask, marked))
+    return np.asarray((marks > GONE * cells)[parts])
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,10 @@ STEADY = ("motion.tall", "motion.wide")
 """Measures that are taken as they are: the size of one thing and of another has no mean."""
 
 
+STEADY = ("presence.stays", "presence.left", "presence.absent")
+"""Measures that are taken as they are: clocks hold no noise, and smoothed they would run on after their end."""
+
+
 class Smoothing(BaseModel):
     """How measures are smoothed. Only `exponential` looks back alone; the others need the whole source.
 

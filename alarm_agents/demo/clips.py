@@ -57,15 +57,21 @@ def make_suites(folder: Path, worlds: Sequence[World], seed: int) -> list[Path]:
     """
     found = []
     for world in worlds:
-        clips = make_clips(folder, world, seed)
-        file, watched = folder / f"{world.name}.yaml", [clips.watched]
-        if world.models:
-            watched += [make_clips(folder, world, seed + more).watched for more in range(1, CLIPS_FOR_MODELS)]
-        expected = EXPECTED_OF_MODELS if world.models else EXPECTED
-        found.append(_suite(file, world.name, clips.normal, [(clip, labels_file(clip)) for clip in watched], expected))
+        found.append(make_suite(folder, world, seed))
         if world is WORLDS["walkway"]:
-            found.append(_cyclists_normal(folder, clips, seed))
+            found.append(_cyclists_normal(folder, make_clips(folder, world, seed), seed))
     return found
+
+
+def make_suite(folder: Path, world: World, seed: int) -> Path:
+    """The world's own suite alone."""
+    clips = make_clips(folder, world, seed)
+    watched = [clips.watched]
+    if world.models:
+        watched += [make_clips(folder, world, seed + more).watched for more in range(1, CLIPS_FOR_MODELS)]
+    expected = EXPECTED_OF_MODELS if world.models else EXPECTED
+    labelled = [(clip, labels_file(clip)) for clip in watched]
+    return _suite(folder / f"{world.name}.yaml", world.name, clips.normal, labelled, expected)
 
 
 def _cyclists_normal(folder: Path, clips: Clips, seed: int) -> Path:

@@ -10,6 +10,7 @@ import pytest
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.experts import MEASURES, experts_for, taught_experts
+from alarm_agents.tools.presence import Presence
 from support.clips import Image, clip
 
 FPS = 10.0
@@ -130,3 +131,26 @@ def test_each_oddity_stands_out_in_the_measure_that_is_for_it(states: dict[str, 
 
 def test_an_untaught_expert_is_not_among_those_that_watch() -> None:
     assert set(taught_experts("frames", {})) <= {"motion", "camera"}
+
+
+def belt(frames: int, missing: int = -1) -> list[Picture]:
+    """Blocks that pass to the right, 24 pixels wide, one every 60; number `missing` is not there."""
+    images = []
+    for index in range(frames):
+        image = np.full((90, 180, 3), 90, np.uint8)
+        for number in range(-3, frames):
+            left = 4 * index - 60 * number
+            if number != missing and -24 < left < 180:
+                image[30:60, max(0, left) : left + 24] = 220
+        images.append(image)
+    return pictures(images)
+
+
+def test_what_fails_to_come_is_told_while_the_picture_would_hold_all_of_it() -> None:
+    presence = Presence()
+    presence.fit([belt(150), belt(150)])
+    absent = presence.measure(belt(150, missing=5), 0).frames["absent"]
+    told = [place for place, value in enumerate(absent) if value > 0.4]
+    entered, leaves = 60 * 5 // 4, (60 * 5 + 180 - 24) // 4
+    assert told[0] in range(entered - 1, entered + 8), "but for a cell of the coarse picture, to a frame"
+    assert told[-1] < leaves
