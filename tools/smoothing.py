@@ -16,12 +16,9 @@ is there; one of captions jumps with the words that a captioner happened to choo
 OFFLINE_SECONDS: dict[str, float] = {"frames": 0.6, "captions": 1.5}
 """Standard deviation of the Gaussian that sees both sides, in seconds, by kind of source."""
 
-STEADY = ("motion.tall", "motion.wide")
-"""Measures that are taken as they are: the size of one thing and of another has no mean."""
-
-
-STEADY = ("presence.stays", "presence.left", "presence.absent")
-"""Measures that are taken as they are: clocks hold no noise, and smoothed they would run on after their end."""
+STEADY = ("motion.tall", "motion.wide", "presence.stays", "presence.left", "presence.absent")
+"""Measures that are taken as they are: the size of one thing and of another has no mean, and clocks hold no noise and
+would run on after their end."""
 
 
 class Smoothing(BaseModel):
