@@ -43,7 +43,8 @@ class Reasons:
                 similar = known @ embed([text])[0]
                 self._rouge[row, member] = scorer.score(people[row], text)["rougeL"].fmeasure
                 self._alike[row, member] = similar[place]
-                self._right[row, member] = np.mean(np.delete(similar, place) >= similar[place]) <= OTHERS
+                others = np.delete(similar, place)
+                self._right[row, member] = len(others) > 0 and np.mean(others >= similar[place]) <= OTHERS
 
     def metrics(
         self, rows: NDArray[np.int_], right: NDArray[np.bool_], gave: NDArray[np.bool_], p: FloatArray
