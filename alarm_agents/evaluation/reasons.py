@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import DefaultTokenizer
 
 from alarm_agents.evaluation.metrics import mean_or_none
 from alarm_agents.memory.embedders import default_embedder
@@ -31,7 +32,7 @@ class Reasons:
         shape = (len(wrote), len(wrote[0]))
         self._rouge, self._alike = np.full(shape, np.nan), np.full(shape, np.nan)
         self._right = np.zeros(shape, bool)
-        scorer = RougeScorer(["rougeL"], use_stemmer=True)
+        scorer = RougeScorer(["rougeL"], tokenizer=DefaultTokenizer(use_stemmer=True))  # unnamed, it logs that
         embed = default_embedder().embed
         there = [row for row, text in enumerate(people) if text]
         known = embed([people[row] for row in there])
@@ -42,7 +43,8 @@ class Reasons:
                 similar = known @ embed([text])[0]
                 self._rouge[row, member] = scorer.score(people[row], text)["rougeL"].fmeasure
                 self._alike[row, member] = similar[place]
-                self._right[row, member] = np.mean(np.delete(similar, place) >= similar[place]) <= OTHERS
+                others = np.delete(similar, place)
+                self._right[row, member] = len(others) > 0 and np.mean(others >= similar[place]) <= OTHERS
 
     def metrics(
         self, rows: NDArray[np.int_], right: NDArray[np.bool_], gave: NDArray[np.bool_], p: FloatArray

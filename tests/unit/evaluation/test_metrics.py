@@ -21,6 +21,7 @@ from alarm_agents.evaluation.casewise import case_metrics
 from alarm_agents.evaluation.expectations import NAMES, Bounds, check
 from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute
+from alarm_agents.evaluation.reasons import Reasons
 from alarm_agents.uncertainty import risk
 
 NAN = math.nan
@@ -62,6 +63,10 @@ def test_names_and_order_of_the_keys() -> None:
     nobody = np.zeros(0)
     cases = case_metrics(np.zeros(0, int), nobody, nobody, nobody, accept_below=0.5)
     flat |= {name for name in cases if name not in ("accuracy_at_deferral", "unscored")} | {"over_majority_worst"}
+    nothing = np.zeros((0, 1))
+    of_reasons = Reasons([["so"]], ["so"]).metrics(np.zeros(0, int), np.zeros(0, bool), nothing > 0, nothing)
+    flat |= {name for name in of_reasons if name.startswith("reason_")} | {"doubly_right.both"}
+    assert "both" in of_reasons["doubly_right"]
     assert set(NAMES) == flat
 
 
