@@ -42,11 +42,16 @@ class Clips:
 
 def make_clips(folder: Path, world: World, seed: int) -> Clips:
     """Render the clips of a seed into the folder; those that are there already are taken as they are."""
-    normal, watched = (folder / f"{world.name}-{name}-seed{seed}.mp4" for name in ("normal", "watched"))
+    normal = folder / f"{world.name}-normal-seed{seed}.mp4"
     _make(normal, world.normal(2 * seed))
-    scene = world.watched(2 * seed + 1)  # other people and parts than in the normal clip
-    _make(watched, scene)
-    return Clips(normal, watched, scene.implanted)
+    return Clips(normal, *_watched(folder, world, seed))
+
+
+def _watched(folder: Path, world: World, seed: int) -> tuple[Path, tuple[Span, ...]]:
+    """The watched clip of a seed, and what is implanted in it."""
+    file, scene = folder / f"{world.name}-watched-seed{seed}.mp4", world.watched(2 * seed + 1)  # other people and parts
+    _make(file, scene)
+    return file, scene.implanted
 
 
 def make_suites(folder: Path, worlds: Sequence[World], seed: int) -> list[Path]:
@@ -68,7 +73,7 @@ def make_suite(folder: Path, world: World, seed: int) -> Path:
     clips = make_clips(folder, world, seed)
     watched = [clips.watched]
     if world.models:
-        watched += [make_clips(folder, world, seed + more).watched for more in range(1, CLIPS_FOR_MODELS)]
+        watched += [_watched(folder, world, seed + more)[0] for more in range(1, CLIPS_FOR_MODELS)]
     expected = EXPECTED_OF_MODELS if world.models else EXPECTED
     labelled = [(clip, labels_file(clip)) for clip in watched]
     return _suite(folder / f"{world.name}.yaml", world.name, clips.normal, labelled, expected)
