@@ -229,6 +229,8 @@ class Uncertainty(Record):
     ambiguity: Probability | None = None
     critic: Probability | None = None
     weights: dict[str, float] = {}
+    fit: int = 0
+    """The number of the fit that the weights are from; 0 for those that hold until labels suffice."""
     score: Probability
     decision: Decision
     reason: str = ""
@@ -243,6 +245,8 @@ class Acceptance(Record):
 
     normal: float | None = None
     anomalous: float | None = None
+    fit: int = 0
+    """The fit of weights that uncertainty is by."""
     drift: int = 0
     """How often the source has drifted so far."""
     narrowed: bool = False

@@ -77,8 +77,11 @@ class ResolvedCases:
         return [(held.ids[place], float(similar[place])) for place in best]
 
     def precedent(self, text: str, p: float) -> Precedent | None:
-        """What resolved cases say of a case with this text, whose members say `p`; None where there are too few."""
-        held = self.refresh()
+        """What resolved cases say of a case with this text, whose members say `p`; None where there are too few.
+
+        As of the last `refresh` or `nearest`, which every window begins with.
+        """
+        held = self._held or self.refresh()
         if held.memory is None or not text.strip():
             return None
         with tracing.span("precedent", kind="memory", **{"alarm.cases": len(held.ids)}):
