@@ -9,8 +9,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from alarm_agents.assessment import Acceptance as Acceptance
+from alarm_agents.assessment import Precedent as Precedent
+from alarm_agents.assessment import Probability as Probability
+from alarm_agents.assessment import Record as Record
+from alarm_agents.assessment import SimilarCase as SimilarCase
+from alarm_agents.assessment import Uncertainty as Uncertainty
 from alarm_agents.enums import CaseStatus as CaseStatus
 from alarm_agents.enums import Decision as Decision
 from alarm_agents.enums import Label as Label
@@ -18,7 +24,6 @@ from alarm_agents.enums import Parse as Parse
 from alarm_agents.enums import RuleKind as RuleKind
 from alarm_agents.enums import RuleStatus as RuleStatus
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Box = tuple[Probability, Probability, Probability, Probability]
 Severity = Annotated[int, Field(ge=0, le=4)]
 SEVERITIES = (
@@ -29,12 +34,6 @@ SEVERITIES = (
     "danger to life: act at once",
 )
 """The criterion of each severity, in words."""
-
-
-class Record(BaseModel):
-    """Base of all records: frozen, and strict about what it is given."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Window(Record):
@@ -107,7 +106,7 @@ class Perception(Record):
     model: str
     facts: tuple[Fact, ...] = ()
     caption: str = ""
-    scores: dict[str, float] = {}
+    scores: dict[str, float] = Field(default_factory=dict)
     screen_text: tuple[str, ...] = ()
     parse: Parse
     note: str = ""
@@ -219,74 +218,6 @@ class Verdict(Record):
     """0 for the reasoner's verdict, n for the one after the n-th reflection."""
 
 
-class Uncertainty(Record):
-    """The signals (each in [0, 1], None where there is nothing to measure), their combination, the decision."""
-
-    comprehension: Probability | None = None
-    analysis: Probability | None = None
-    reflection: Probability | None = None
-    memory: Probability | None = None
-    ambiguity: Probability | None = None
-    critic: Probability | None = None
-    weights: dict[str, float] = {}
-    score: Probability
-    decision: Decision
-    reason: str = ""
-    drawn: Probability | None = None
-    """With which probability an accepted case was to be drawn for audit, where it was; None elsewhere."""
-    withheld: bool = False
-    """Whether a person is asked before anybody is told of an incident, to keep the false alarms promised."""
-
-
-class Acceptance(Record):
-    """The uncertainty under which verdicts of each class are accepted; None where no promise says so."""
-
-    normal: float | None = None
-    anomalous: float | None = None
-    drift: int = 0
-    """How often the source has drifted so far."""
-    narrowed: bool = False
-    """Whether it has drifted, and labels since then do not yet bear out what is accepted."""
-
-
-class SimilarCase(Record):
-    """A resolved case that resembles the one at hand."""
-
-    case: str
-    label: Label
-    similarity: float
-    text: str = ""
-
-
-class Precedent(Record):
-    """What similar resolved cases say of a case, see `alarm_agents.memory.remembered`."""
-
-    p: Probability
-    """p_M: the members' p and the neighbours' labels together; the members' p itself where memory is silent."""
-    members: Probability
-    """The mean p of the members alone."""
-    trust: Probability
-    """The share of p_M that is the members' p; 1 where memory is silent."""
-    neighbours: int
-    """Resolved cases that it goes by; 0 where none is like this one, and memory is silent."""
-    anomalous: int
-    """How many of these people answered "anomalous"."""
-    cases: int
-    """Resolved cases that are remembered in all."""
-
-    @property
-    def text(self) -> str:
-        """What they say, in words."""
-        if not self.neighbours:
-            return f"none of {self.cases} resolved cases is like this one"
-        was = f"of {self.neighbours} similar resolved cases {self.anomalous} were anomalous"
-        return f"{was}: p is {self.p:.2f} instead of {self.members:.2f}"
-
-    def of(self, members: float) -> float:
-        """p_M, had the members' p been this."""
-        return min(1.0, max(0.0, self.p + self.trust * (members - self.members)))
-
-
 class TraceAnomaly(Record):
     """Something wrong with how a case was worked on, seen in its own trace."""
 
@@ -340,10 +271,10 @@ class Case(Record):
     """What resolved cases say of it; None where there are too few of them, or no member gave a p."""
     models: tuple[str, ...] = ()
     """Names of the models that took part; empty when no model did."""
-    prompts: dict[str, str] = {}
+    prompts: dict[str, str] = Field(default_factory=dict)
     """Version and hash of the prompts that models were asked with, by agent."""
     anomalies: tuple[TraceAnomaly, ...] = ()
-    notes: dict[str, Any] = {}
+    notes: dict[str, Any] = Field(default_factory=dict)
     """What a scenario's own nodes left, by node name."""
     resolution: Resolution | None = None
     revision: int = 0

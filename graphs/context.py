@@ -19,6 +19,8 @@ from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.registry import Toolbox
 from alarm_agents.tools.work import Work
 from alarm_agents.types import Acceptance, Window
+from alarm_agents.uncertainty.combination import Combination
+from alarm_agents.uncertainty.monitor import USUAL
 from alarm_agents.workspace.cases import CaseStore
 
 
@@ -55,6 +57,8 @@ class Context(Live):
     source: str
     ask_people: bool = True
     """Whether a deferred case waits for a person; suites never block."""
+    weights: Callable[[int], Combination] = field(default=lambda _: USUAL)
+    """The weights of uncertainty's signals, by the number of their fit."""
     acceptance: Callable[[], Acceptance] = field(default=Acceptance)
     """Up to which uncertainty verdicts are accepted now, as promises have it."""
     stated: Callable[[str, float], float] = field(default=as_stated)

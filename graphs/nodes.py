@@ -149,6 +149,7 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
         question = replace(question, before=_before(state["window"], context))
     p, text = signals.mean_p(latest(state)), written(question.perceptions, latest(state))
     precedent = context.memory.resolved.precedent(text, p) if p is not None else None
+    fit = state["acceptance"].fit if "acceptance" in state else 0
     found = assess(
         question.perceptions,
         looks,
@@ -156,6 +157,7 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
         beside={"ambiguity": ambiguity(question), "critic": critic(question, first)},
         accept_below=context.scenario.uncertainty.accept_below,
         may_reflect=state.get("round", 0) < context.scenario.graph.max_reflections,
+        weights=(fit, context.weights(fit)),
     )
     found = held_to(found, precedent.p if precedent is not None else p, state.get("acceptance"))
     if found.decision is Decision.ACCEPT:

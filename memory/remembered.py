@@ -156,7 +156,7 @@ def _multiple(memory: Remembered, vectors: Vectors, p: FloatArray, groups: NDArr
 
 
 def _itself(rows: NDArray[np.int_], count: int) -> NDArray[np.bool_]:
-    return rows[:, None] == np.arange(count)
+    return np.asarray(rows[:, None] == np.arange(count), bool)
 
 
 def _weights(near: FloatArray) -> FloatArray:

@@ -49,7 +49,7 @@ class ResolvedCases:
 
     def __init__(self, cases: CaseStore, index: VectorIndex, namespace: str, scenario: str) -> None:
         self._cases, self._index, self._mine = cases, index, (namespace, scenario)
-        self._collection = f"resolved-{RECIPE}-{namespace}-{scenario}"
+        self.collection = f"resolved-{RECIPE}-{namespace}-{scenario}"
         self._held: Held | None = None
         self._lock = Lock()
         """Tools ask from threads of their own."""
@@ -70,14 +70,18 @@ class ResolvedCases:
         held = self.refresh()
         if held.vectors is None or k < 1:
             return []
-        with tracing.span("query", kind="memory", **{"alarm.collection": self._collection, "alarm.k": k}):
+        with tracing.span("query", kind="memory", **{"alarm.collection": self.collection, "alarm.k": k}):
             similar = (self._index.vectors([text]) @ held.vectors.T)[0]
-            best = np.argsort(-similar, kind="stable")[:k]
+            best = np.argpartition(-similar, k - 1)[:k] if k < len(similar) else np.arange(len(similar))
+            best = best[np.argsort(-similar[best], kind="stable")]
         return [(held.ids[place], float(similar[place])) for place in best]
 
     def precedent(self, text: str, p: float) -> Precedent | None:
-        """What resolved cases say of a case with this text, whose members say `p`; None where there are too few."""
-        held = self.refresh()
+        """What resolved cases say of a case with this text, whose members say `p`; None where there are too few.
+
+        As of the last `refresh` or `nearest`, which every window begins with.
+        """
+        held = self._held or self.refresh()
         if held.memory is None or not text.strip():
             return None
         with tracing.span("precedent", kind="memory", **{"alarm.cases": len(held.ids)}):
@@ -101,7 +105,7 @@ class ResolvedCases:
         if not known <= set(answered):  # somebody has deleted cases: begin anew
             held, known = Held(), set()
         new = set(answered) - known
-        parts = [] if known else [_among(self._index.stored(self._collection), new)]
+        parts = [] if known else [_among(self._index.stored(self.collection), new)]
         missing = new.difference(*(part.ids for part in parts))
         if missing:
             parts.append(self._read(sorted(missing)))
@@ -122,7 +126,7 @@ class ResolvedCases:
                 "at": float(case.resolution.at),
                 **told,
             }
-        return self._index.put(self._collection, texts, metadata)
+        return self._index.put(self.collection, texts, metadata)
 
 
 def _among(stored: Stored, wanted: Collection[str]) -> Stored:

@@ -18,9 +18,11 @@ from alarm_agents.cli.output import console, emit, note, plain
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.remembered import FEWEST
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.promises import standing_of
 from alarm_agents.monitor.tooling import run_tool
+from alarm_agents.monitor.weights import Weights
 from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.tools.registry import available, load_tools
 from alarm_agents.types import CaseStatus, Label
@@ -111,6 +113,8 @@ def doctor(scenario: ScenarioOption = "generic", json_: JsonOption = False) -> N
         "embedder": default_embedder().name,
         "rules": len(rules.active()),
         "gate": _gate(workspace, found),
+        "case_memory": _memory(workspace, found),
+        "weights": Weights(workspace, found, "main", references.key).text,
         "references": dict(references.details),
         "extras": {extra: _installed(package) for extra, package in EXTRAS.items()},
         "waiting_for_a_model": workspace.cases.count(found.name, status=CaseStatus.HELD),
@@ -148,6 +152,13 @@ def _taught(details: Mapping[str, Any]) -> str:
     """What was learned from, as people read it; the record has hashes of it, too."""
     told = {name: value for name, value in details.items() if name not in ("fingerprint", "scenario") and value}
     return "; ".join(f"{name} {_in_words(value)}" for name, value in told.items()) or "none"
+
+
+def _memory(workspace: Workspace, scenario: Scenario) -> str:
+    """How many resolved cases there are, and how many more memory needs before it says anything."""
+    count = workspace.cases.count_answered("main", scenario.name)
+    missing = max(0, FEWEST - count)
+    return f"{count} resolved cases" + (f"; silent until {missing} more are answered" if missing else "")
 
 
 def _gate(workspace: Workspace, scenario: Scenario) -> str:

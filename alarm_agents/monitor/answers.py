@@ -15,6 +15,7 @@ from alarm_agents.monitor.incidents import Incidents
 from alarm_agents.monitor.reviewed import remember
 from alarm_agents.monitor.rulebook import Rulebook
 from alarm_agents.monitor.run import Monitor
+from alarm_agents.monitor.weights import Weights
 from alarm_agents.types import Case, CaseStatus, Label, Resolution, Rule, RuleStatus
 from alarm_agents.workspace import Workspace
 
@@ -51,6 +52,7 @@ async def answer(workspace: Workspace, key: str, resolution: Resolution) -> Answ
                 missed.append(error)
     if not done:
         raise missed[0]
+    _weigh(workspace, done[0])
     incident = next((case.incident for case in meant if case.incident), None)
     return Answered(tuple(done), _learn(workspace, done, resolution, incident), tuple(str(error) for error in missed))
 
@@ -65,6 +67,7 @@ async def finish(workspace: Workspace) -> None:
         else:
             done = await _settled(workspace, case)
         _learn(workspace, [done], case.resolution, case.incident)
+        _weigh(workspace, done)
 
 
 def _meant(workspace: Workspace, key: str) -> list[Case]:
@@ -94,6 +97,12 @@ async def _settled(workspace: Workspace, case: Case) -> Case:
     run = workspace.cases.run_of(case.id)
     scenario, _, _ = workspace.runs.scenario_of(run)
     return await Incidents(scenario, workspace, run, None).resettled(answered(case, case.resolution))
+
+
+def _weigh(workspace: Workspace, case: Case) -> None:
+    """Fit the weights of uncertainty anew, where enough has been answered since the last time."""
+    scenario, _, references = workspace.runs.scenario_of(workspace.cases.run_of(case.id))
+    Weights(workspace, scenario, case.namespace, references).learn()
 
 
 def _learn(workspace: Workspace, cases: Sequence[Case], resolution: Resolution, incident: str | None) -> Suggestion:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,8 +13,10 @@ from alarm_agents.graphs.casework import COOL_DOWN, by_agents
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.recall import answered_label
 from alarm_agents.memory.texts import description
+from alarm_agents.monitor.weights import Weights, by_members, unsure
 from alarm_agents.scenario import Scenario
 from alarm_agents.types import Acceptance, Case, Decision, Drifted, Label, Record
+from alarm_agents.uncertainty.combination import Combination
 from alarm_agents.uncertainty.drift import Drift, Sights
 from alarm_agents.uncertainty.promises import Labels, Promise, alarms_promise, held_to, lot, missed_promise
 from alarm_agents.workspace import Workspace
@@ -88,6 +91,11 @@ class Labelled:
     namespace: str
     references: str
 
+    @cached_property
+    def weights(self) -> Weights:
+        """What uncertainty is weighed by."""
+        return Weights(self.workspace, self.scenario, self.namespace, self.references)
+
     @property
     def runs(self) -> dict[str, float]:
         """Those runs, each with its audit rate."""
@@ -98,13 +106,18 @@ class Labelled:
         """The labels of all sources that have not drifted, or of a source since it drifted for the `drift`-th time.
 
         Runs without audits tell nothing. What comes after a case that was drawn for audit and waits for its answer
-        does not count yet: else people could choose what counts by what they answer.
+        does not count yet: else people could choose what counts by what they answer. Nor does what the weights were
+        fitted on; the uncertainty of all others is by the weights of now, whatever they were judged by.
         """
+        fit = self.weights.latest()
+        combination, first = self.weights.combination(fit), self.weights.place(fit)
         runs = {run: rate for run, rate in self.runs.items() if rate > 0}
         rows: list[tuple[float, bool, float, float]] = []
         last = None
         for place, case, run in self.workspace.cases.reviewed(self.scenario.name, namespace=self.namespace):
-            counts = run in runs and case.deferred and case.drift == drift and source in ("", case.source)
+            counts = (
+                place > first and run in runs and case.deferred and case.drift == drift and source in ("", case.source)
+            )
             if not counts or (case.resolution is not None and not case.answered) or case.score is None:
                 continue
             if case.uncertainty.drawn is not None and case.resolution is None:
@@ -112,10 +125,10 @@ class Labelled:
                 break
             truth = {Label.ANOMALOUS: 1.0, Label.NORMAL: 0.0}.get(answered_label(case.resolution), np.nan)
             probability = case.uncertainty.drawn or 1.0
-            rows.append((_unsure(case), by_agents(case) is Label.ANOMALOUS, truth, probability))
+            rows.append((_unsure(case, combination, fit), by_agents(case) is Label.ANOMALOUS, truth, probability))
         columns = np.array(rows, float).reshape(-1, 4).T
         # How many windows there have been since a drift is not counted; fewer than there were promise less.
-        windows = len(rows) if drift else self.workspace.cases.judged(list(runs), before=last)
+        windows = len(rows) if drift else self.workspace.cases.judged(list(runs), after=first, before=last)
         rate = min([*runs.values(), self.scenario.promise.audit_rate])
         return Labels(columns[0], columns[1].astype(bool), columns[2], columns[3], max(windows, len(rows)), rate)
 
@@ -135,14 +148,14 @@ class Labelled:
         if not promises:
             return Standing(promises=(), cases=0, deferred=None, deferred_without=None)
         latest = self.workspace.cases.latest(list(self.runs), READ)
-        acceptance = acceptance_of(promises)
+        acceptance = acceptance_of(promises, self.weights.latest())
         judged = [case for case in latest if case.score is not None]
         sources = {case.source: case.drift for case in latest}
         return Standing(
             promises=promises,
             cases=len(judged),
-            deferred=_share([_asks(case, acceptance, self.scenario) for case in judged]),
-            deferred_without=_share([_asks(case, Acceptance(), self.scenario) for case in judged]),
+            deferred=_share([self._asks(case, acceptance) for case in judged]),
+            deferred_without=_share([self._asks(case, Acceptance(fit=acceptance.fit)) for case in judged]),
             drifted=tuple(source for source, drift in sources.items() if drift),
             parts=self._parts(judged, acceptance),
         )
@@ -159,7 +172,7 @@ class Labelled:
         for part in sorted(names):
             cases = [case for case in latest if part in _parts_of(case)]
             weights = [
-                (1.0 / (case.uncertainty.drawn or 1.0), _missed(case, acceptance, self.scenario))
+                (1.0 / (case.uncertainty.drawn or 1.0), self._missed(case, acceptance))
                 for case in odd
                 if part in _parts_of(case)
             ]
@@ -169,13 +182,26 @@ class Labelled:
                     kind=part[0],
                     name=part[1],
                     cases=len(cases),
-                    deferred=_share([_asks(case, acceptance, self.scenario) for case in cases]),
+                    deferred=_share([self._asks(case, acceptance) for case in cases]),
                     anomalous=len(weights),
                     missed=sum(weight for weight, lost in weights if lost) / total if total else None,
                 )
             )
         several = sum(part.kind == "source" for part in found) > 1
         return tuple(part for part in found if part.kind == "zone" or several)
+
+    def _missed(self, case: Case, acceptance: Acceptance) -> bool:
+        """Whether it would be accepted as normal."""
+        return by_agents(case) is Label.NORMAL and not self._asks(case, acceptance)
+
+    def _asks(self, case: Case, acceptance: Acceptance) -> bool:
+        """Whether the case would be put to a person by its uncertainty."""
+        score = _unsure(case, self.weights.combination(acceptance.fit), acceptance.fit)
+        if abs(score) == np.inf:
+            return score > 0
+        accepted = score < self.scenario.uncertainty.accept_below
+        told = {"score": score, "decision": Decision.ACCEPT if accepted else Decision.DEFER}
+        return held_to(case.uncertainty.model_copy(update=told), case.score, acceptance).decision is Decision.DEFER
 
 
 def standing_of(workspace: Workspace, scenario: Scenario) -> Standing:
@@ -192,7 +218,7 @@ class Promises:
         asked = labelled.scenario.promise
         self._any = asked.max_missed is not None or (asked.false_alarms_per_day is not None and asked.audit_rate > 0)
         self._drift = 0
-        self._answered, self._acceptance = -1, Acceptance()
+        self._learned_at, self._acceptance = (-1, 0), Acceptance()
         self._looking: Drift | None = None
         self._cases: list[Case] = []
         self._last: Case | None = None
@@ -200,13 +226,13 @@ class Promises:
             self._read_back()
 
     def acceptance(self) -> Acceptance:
-        """Up to which uncertainty verdicts are accepted now; learned again whenever people have answered more."""
+        """Up to which uncertainty verdicts are accepted now, by which weights; learned again as people answer more."""
+        labelled, fit = self._labelled, self._labelled.weights.latest()
         if not self._any:
-            return self._acceptance
-        labelled = self._labelled
+            return Acceptance(fit=fit)
         answered = labelled.workspace.cases.count_answered(labelled.namespace, labelled.scenario.name)
-        if answered != self._answered:
-            self._answered, self._acceptance = answered, self._learned()
+        if (answered, fit) != self._learned_at:
+            self._learned_at, self._acceptance = (answered, fit), self._learned(fit)
         return self._acceptance
 
     def take(self, case: Case) -> Drifted | None:
@@ -251,7 +277,7 @@ class Promises:
             self._look()
 
     def _begin(self, drift: int) -> None:
-        self._drift, self._cases, self._looking, self._answered = drift, [], None, -1
+        self._drift, self._cases, self._looking, self._learned_at = drift, [], None, (-1, 0)
 
     def _look(self) -> None:
         texts = [description(case) for case in self._cases[:KNOWN]]
@@ -261,7 +287,7 @@ class Promises:
 
     def _row(self, case: Case) -> Sequence[float]:
         (words,) = self._sights.of(default_embedder().embed([description(case)]))
-        return (case.score or 0.0, case.uncertainty.score, *words.tolist())
+        return (*by_members(case), *words.tolist())
 
     def _apart(self, case: Case) -> bool:
         """Whether the case is far enough from the last one that counted: neighbouring windows show the same."""
@@ -274,27 +300,28 @@ class Promises:
             self._last = case
         return not near
 
-    def _learned(self) -> Acceptance:
+    def _learned(self, fit: int) -> Acceptance:
         labelled, scenario = self._labelled, self._labelled.scenario
-        before = acceptance_of(labelled.promises())
+        before = acceptance_of(labelled.promises(), fit)
         if not self._drift:
             return before
         promises = labelled.promises(self._source, self._drift)
         if promises and promises[0].kept:
-            return acceptance_of(promises).model_copy(update={"drift": self._drift})
+            return acceptance_of(promises, fit).model_copy(update={"drift": self._drift})
         usual = scenario.uncertainty.accept_below
         return Acceptance(
             normal=NARROW * min(usual, usual if before.normal is None else before.normal),
             anomalous=NARROW * min(usual, usual if before.anomalous is None else before.anomalous),
+            fit=fit,
             drift=self._drift,
             narrowed=True,
         )
 
 
-def acceptance_of(promises: Sequence[Promise]) -> Acceptance:
+def acceptance_of(promises: Sequence[Promise], fit: int) -> Acceptance:
     """The thresholds of the promises that are given; a class without one keeps `uncertainty.accept_below`."""
     thresholds = {promise.name: promise.threshold for promise in promises if promise.kept}
-    return Acceptance(normal=thresholds.get("max_missed"), anomalous=thresholds.get("false_alarms_per_day"))
+    return Acceptance(normal=thresholds.get("max_missed"), anomalous=thresholds.get("false_alarms_per_day"), fit=fit)
 
 
 def _parts_of(case: Case) -> set[tuple[Literal["source", "zone"], str]]:
@@ -304,26 +331,11 @@ def _parts_of(case: Case) -> set[tuple[Literal["source", "zone"], str]]:
     return found
 
 
-def _missed(case: Case, acceptance: Acceptance, scenario: Scenario) -> bool:
-    """Whether it would be accepted as normal."""
-    return by_agents(case) is Label.NORMAL and not _asks(case, acceptance, scenario)
-
-
-def _unsure(case: Case) -> float:
+def _unsure(case: Case, combination: Combination, fit: int) -> float:
     """The uncertainty that thresholds are compared with: none where the gate accepts whatever it is, or nobody does."""
     if any(verdict.member == "gate" for verdict in case.verdicts):
         return -np.inf
-    return np.inf if any(anomaly.severe for anomaly in case.anomalies) else case.uncertainty.score
-
-
-def _asks(case: Case, acceptance: Acceptance, scenario: Scenario) -> bool:
-    """Whether the case would be put to a person by its uncertainty."""
-    unsure = _unsure(case)
-    if abs(unsure) == np.inf:
-        return unsure > 0
-    accepted = unsure < scenario.uncertainty.accept_below
-    found = case.uncertainty.model_copy(update={"decision": Decision.ACCEPT if accepted else Decision.DEFER})
-    return held_to(found, case.score, acceptance).decision is Decision.DEFER
+    return np.inf if any(anomaly.severe for anomaly in case.anomalies) else unsure(case, combination, fit)
 
 
 def _share(found: Sequence[bool]) -> float | None:

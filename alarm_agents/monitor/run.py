@@ -38,6 +38,7 @@ from alarm_agents.monitor.stage import Measured, Stage
 from alarm_agents.monitor.stated import Stated
 from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
 from alarm_agents.monitor.warm_up import Lifts, warmed_up
+from alarm_agents.monitor.weights import Weights
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
 from alarm_agents.sources.live import LiveSource
@@ -240,6 +241,7 @@ class Monitor:
             experts=experts,
             source=media.source.slug,
             ask_people=self._ask_people,
+            weights=Weights(self.workspace, self.scenario, self.namespace, references.key).combination,
             acceptance=promises.acceptance if promises is not None else Acceptance,
             stated=Stated(self.workspace.cases, self.namespace, self.scenario.name).p,
             gate_above=self._gate(experts),

@@ -147,9 +147,10 @@ class CaseStore:
         with self._engine.connect() as connection:
             return [_case(row) for row in connection.execute(query)][::-1]
 
-    def judged(self, runs: Sequence[str], *, before: int | None = None) -> int:
-        """How many cases of these runs there are, up to the one at the place `before` where that is given."""
-        query = select(func.count()).where(db.cases.c.run.in_(runs), db.cases.c.status != CaseStatus.HELD.value)
+    def judged(self, runs: Sequence[str], *, after: int = 0, before: int | None = None) -> int:
+        """How many cases of these runs there are: those that stand after one place, and before another one if given."""
+        judged = db.cases.c.status != CaseStatus.HELD.value
+        query = select(func.count()).where(db.cases.c.run.in_(runs), judged, after < _PLACE)
         if before is not None:
             query = query.where(before > _PLACE)
         with self._engine.connect() as connection:

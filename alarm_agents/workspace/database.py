@@ -139,6 +139,15 @@ reviewed = Table(
     Column("record", JSON, nullable=False),
 )
 
+fits = Table(
+    "fits",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("record", JSON, nullable=False),
+)
+
 probes = Table(
     "probes",
     metadata,

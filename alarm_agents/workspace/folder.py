@@ -9,6 +9,7 @@ from pathlib import Path
 from alarm_agents.errors import WorkspaceError
 from alarm_agents.workspace.cases import CaseStore
 from alarm_agents.workspace.database import open_database
+from alarm_agents.workspace.fits import FitStore
 from alarm_agents.workspace.probes import ProbeStore
 from alarm_agents.workspace.reviewed import ReviewedStore
 from alarm_agents.workspace.runs import RunStore
@@ -49,6 +50,11 @@ class Workspace:
     def reviewed(self) -> ReviewedStore:
         """Windows that a person has found to be normal."""
         return ReviewedStore(self.engine)
+
+    @cached_property
+    def fits(self) -> FitStore:
+        """Weights that were learned from people's answers."""
+        return FitStore(self.engine)
 
     @cached_property
     def probes(self) -> ProbeStore:

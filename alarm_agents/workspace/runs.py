@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -179,6 +180,11 @@ class RunStore:
                 if {key: value for key, value in row.settings.items() if key not in UNLIKE} == wanted:
                     found[row.id] = float(row.settings["promise"]["audit_rate"])
         return found
+
+    def likeness(self, scenario: Scenario, *, namespace: str, references: str) -> str:
+        """A hash that is the same for runs that are `alike`."""
+        settings = scenario.model_dump(mode="json", by_alias=True, exclude=UNLIKE)
+        return _hash(namespace, references, json.dumps(settings, sort_keys=True))[:16]
 
     def latest_scenario(self, namespace: str = "main") -> str | None:
         """The scenario that was taught or watched last; None in a new workspace."""

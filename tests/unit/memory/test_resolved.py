@@ -75,6 +75,7 @@ def test_what_another_process_answers_counts_at_the_next_question(
     theirs = ResolvedCases(elsewhere, VectorIndex(tmp_path / "memory", embedder), "main", SCENARIO)
     answer(elsewhere, RIDERS, "anomalous", 60)
     said = theirs.precedent(RIDERS[0], 0.4)
+    assert {key.split("-")[0] for key, _ in memory.nearest(RIDERS[0], 5)} == {"anomalous"}
     found = memory.precedent(RIDERS[0], 0.4)
     assert found is not None
     assert found.p > 0.4
