@@ -21,6 +21,10 @@ def seen(perceptions: Iterable[Perception]) -> str:
 
 
 def written(perceptions: Iterable[Perception], verdicts: Iterable[Verdict]) -> str:
-    """What was seen, and why those whose verdicts stand judged as they did: all that case memory goes by."""
-    why = (verdict.rationale for verdict in signals.usable(signals.standing(verdicts)))
-    return "\n".join(part for part in (seen(perceptions), *why) if part)
+    """All that case memory goes by, member by member: what each saw, and why it judged so, where its verdict stands."""
+    found: dict[str, list[str]] = {}
+    for perception in perceptions:
+        found.setdefault(perception.member, []).append(seen([perception]))
+    for verdict in signals.usable(signals.standing(verdicts)):
+        found.setdefault(verdict.member, []).append(verdict.rationale)
+    return "\n".join(part for parts in found.values() for part in parts if part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -18,7 +18,9 @@ from alarm_agents.cli.which import WhichScenario, scenario_name
 from alarm_agents.memory.remembered import FEWEST
 from alarm_agents.monitor import answers
 from alarm_agents.monitor.answers import Answered
+from alarm_agents.monitor.weights import Weights
 from alarm_agents.types import Case, CaseStatus, Label, Resolution
+from alarm_agents.workspace import Workspace
 
 commands = typer.Typer(no_args_is_help=True, help="Cases that wait for a person, and answers to any case.")
 
@@ -47,6 +49,8 @@ def list_(json_: JsonOption = False) -> None:
         times = f"{clock(case.window.start)} to {clock(case.window.end)}"
         said = f"{times}, {case.label.value}, p {number(case.score)}, unsure {number(case.uncertainty.score)}"
         item(case.id, said, *_asked(case))
+    for line in _learning(workspace, waiting):
+        note(line)
     note(f"{len(waiting)} cases wait: `alarm review resolve CASE --as normal|anomalous|unsure`, `alarm explain CASE`")
 
 
@@ -138,6 +142,17 @@ def _asked(case: Case) -> Iterator[str]:
     yield case.uncertainty.reason
 
 
+def _learning(workspace: Workspace, waiting: Sequence[Case]) -> Iterator[str]:
+    """What answers are still missing for, by scenario."""
+    for case in {case.scenario: case for case in waiting}.values():
+        scenario, _, references = workspace.runs.scenario_of(workspace.cases.run_of(case.id))
+        missing = FEWEST - workspace.cases.count_answered(case.namespace, case.scenario)
+        if missing > 0:
+            yield f"{case.scenario}: case memory says nothing until {missing} more cases are answered"
+        weights = Weights(workspace, scenario, case.namespace, references)
+        yield f"{case.scenario}: weights of uncertainty are {weights.text}"
+
+
 def precedent_text(case: Case) -> str:
     """What resolved cases say of the case, in words, also where they say nothing."""
     if case.precedent is not None:
@@ -160,6 +175,8 @@ def _show(case: Case) -> None:
             f"{name} {number(getattr(case.uncertainty, name))}"
             for name in ("comprehension", "analysis", "reflection", "memory", "ambiguity", "critic", "score")
         ),
+        "weights": ", ".join(f"{name} {weight:.2f}" for name, weight in case.uncertainty.weights.items() if weight)
+        + (f" (fit {case.uncertainty.fit})" if case.uncertainty.fit else ""),
         "resolved cases": precedent_text(case),
         "models": ", ".join(case.models) or "none took part",
         "rules": ", ".join(f"{ref.id} v{ref.version}" for ref in case.rules) or "none",
