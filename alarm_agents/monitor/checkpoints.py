@@ -20,7 +20,7 @@ from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from pydantic import BaseModel
 
-from alarm_agents import enums, types
+from alarm_agents import assessment, enums, types
 from alarm_agents.graphs.builder import Compiled
 from alarm_agents.workspace.database import PRAGMAS
 
@@ -138,10 +138,12 @@ def thread(case_id: str) -> Any:
 
 
 def _records() -> list[tuple[str, ...]]:
-    return [
-        (found.__module__, name)
+    records = {
+        name: found.__module__
         for name, found in vars(types).items()
         if inspect.isclass(found)
         and issubclass(found, (BaseModel, Enum))
-        and found.__module__ in (types.__name__, enums.__name__)
-    ]
+        and found.__module__ in (types.__name__, assessment.__name__, enums.__name__)
+    }
+    # What waits since an older version may name a record by the module that it was in then.
+    return [(module, name) for name, home in records.items() for module in {home, types.__name__}]
