@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
-from alarm_agents.tools.rhythm import GONE, SETTLED, Cells, Rhythm
+from alarm_agents.tools.rhythm import SETTLED, Cells, Rhythm
 from alarm_agents.tools.scene import (
     Ground,
     Mask,
@@ -129,8 +129,6 @@ class Presence:
                 continue
             x0, y0, x1, y1 = thing.box
             inside = cells.stay[y0:y1, x0:x1] > SETTLED
-            if (~cells.mask[y0:y1, x0:x1][inside]).mean() > GONE:
-                continue
             # Something else that stays may touch it: what has stayed longest counts.
             seconds, alone = (float(np.sort(c[y0:y1, x0:x1][inside])[-FEW]) for c in (cells.stay, cells.alone))
             for name in ("stays", "left") if alone > SETTLED else ("stays",):

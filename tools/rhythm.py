@@ -18,8 +18,7 @@ Clock = NDArray[np.float32]
 SAME = 10.0  # grey levels within which a cell still shows the same
 SETTLED = 1.0  # seconds; less is passing by
 PASSING = 5.0  # seconds that others may hide what stays
-GONE = 0.2  # share of what has stayed in which the ground shows, from which on it has gone
-MOMENT = 0.5  # seconds for which the ground may show in place of what stays: who passes may be in the ground's tone
+GONE = 0.2  # share of what has stayed in which the ground shows, from which on it has gone, whatever hides the rest
 STANDS = 0.9  # share of what is there that stands still, from which nothing can be expected to come
 VISITS = 3  # times that something must have come back to a cell
 LATE = 1.1  # times the usual gap
@@ -65,9 +64,8 @@ class Cells:
         other = np.where(since > 0, self.other, level)
         same = mask & (np.abs(level - self.held) < SAME)
         settled = self.stay > SETTLED
-        left = _largely(settled, settled & ~mask & (self.gone >= MOMENT))
-        hidden = np.where(mask, since < np.minimum(self.stay, PASSING), self.gone < MOMENT)
-        kept = same | (settled & hidden & ~left)
+        hidden = mask & settled & (since < np.minimum(self.stay, PASSING))
+        kept = same | (hidden & ~_largely(settled, settled & ~mask))
         alone = same & small(here > SETTLED)
         stands = mask.any() and (np.abs(level - self.level)[mask] < SAME / 2).mean() > STANDS
         return Cells(
