@@ -1,7 +1,8 @@
-"""How a case is written into its row: JSON without defaults, deflated with a dictionary; quiet cases in fewer digits.
+"""How a case is written into its row: JSON without defaults, compressed with a dictionary; quiet cases in fewer digits.
 
 Nearly all windows of a monitor are quiet, and their records decide how fast a workspace grows. A packed record is a
-format number (one byte) and raw deflate data. What the row's columns hold (`COLUMNS`) is not in it.
+format number (one byte) and compressed data: Zstandard without its header, in format 1 raw deflate. What the row's
+columns hold (`COLUMNS`) is not in it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,18 @@ import itertools
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from zstandard import (
+    DICT_TYPE_RAWCONTENT,
+    FORMAT_ZSTD1_MAGICLESS,
+    ZstdCompressionDict,
+    ZstdCompressionParameters,
+    ZstdCompressor,
+    ZstdDecompressor,
+    ZstdError,
+)
 
 from alarm_agents.errors import WorkspaceError
 from alarm_agents.types import Case
@@ -21,12 +31,25 @@ from alarm_agents.workspace.typical import DICTIONARIES
 COLUMNS = ("id", "namespace", "scenario", "source", "status", "label", "incident")
 DIGITS = 4
 """Significant digits that a quiet case keeps of what was measured and judged; times keep their microseconds."""
-MAXIMA = "maxima"
-"""Stands for scores that are the largest of what was measured, frame by frame."""
+FOLLOWS = True
+"""Stands for what follows from the rest: scores that are the largest of what was measured, frame by frame, and a
+caption that is made of the facts. Neither is ever true by itself."""
 
 FORMAT = 2
 """What is written; 1 kept the measures as they are, and is read still."""
-_DICTIONARIES = {number: text.encode() for number, text in DICTIONARIES.items()}
+LEVEL, TYPICAL_SIZE, LARGEST = 15, 8_192, 2**27
+"""Zstandard's effort (more takes milliseconds and saves a byte), and the bytes of JSON: as it expects, and at most."""
+_WORDS = ZstdCompressionDict(DICTIONARIES[FORMAT].encode(), dict_type=DICT_TYPE_RAWCONTENT)
+_PARAMETERS = ZstdCompressionParameters.from_level(
+    LEVEL,
+    source_size=TYPICAL_SIZE,
+    dict_size=len(_WORDS),
+    format=FORMAT_ZSTD1_MAGICLESS,
+    write_content_size=False,
+    write_checksum=False,
+    write_dict_id=False,
+)
+_WORDS.precompute_compress(compression_params=_PARAMETERS)
 
 
 def pack(case: Case) -> bytes:
@@ -37,9 +60,9 @@ def pack(case: Case) -> bytes:
         record = {"window": _stepped(window), **_short(record)}
         _condense(record)
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    deflate = zlib.compressobj(9, wbits=-zlib.MAX_WBITS, zdict=_DICTIONARIES[FORMAT])
+    compressor = ZstdCompressor(compression_params=_PARAMETERS, dict_data=_WORDS)  # anew, for threads may not share one
     # What models say may hold lone surrogates, which only "surrogatepass" gets through UTF-8 and back.
-    return bytes([FORMAT]) + deflate.compress(text.encode("utf-8", "surrogatepass")) + deflate.flush()
+    return bytes([FORMAT]) + compressor.compress(text.encode("utf-8", "surrogatepass"))
 
 
 def unpack(packed: bytes, columns: Mapping[str, Any]) -> Case:
@@ -48,18 +71,25 @@ def unpack(packed: bytes, columns: Mapping[str, Any]) -> Case:
     Raises `WorkspaceError` where the record is damaged or of a format that this version does not know.
     """
     try:
-        inflate = zlib.decompressobj(wbits=-zlib.MAX_WBITS, zdict=_DICTIONARIES[packed[0]])
-        record = json.loads(inflate.decompress(packed[1:]).decode("utf-8", "surrogatepass"))
+        record = json.loads(_inflated(packed).decode("utf-8", "surrogatepass"))
         if "steps" in record["window"]:
             record["window"] = _whole(record["window"])
             _expand(record)
         return Case.model_validate({**record, **{name: columns[name] for name in COLUMNS}})
-    except (zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
+    except (zlib.error, ZstdError, ValueError, KeyError, IndexError, TypeError) as error:
         raise WorkspaceError(
             "the record of this case cannot be read: it is damaged, or written by a newer alarm-agents",
             where=str(columns["id"]),
             remedy="upgrade alarm-agents, or restore alarm.db from a copy",
         ) from error
+
+
+def _inflated(packed: bytes) -> bytes:
+    if packed[0] == 1:
+        return zlib.decompressobj(wbits=-zlib.MAX_WBITS, zdict=DICTIONARIES[1].encode()).decompress(packed[1:])
+    if packed[0] != FORMAT:
+        raise ValueError(f"format {packed[0]}")
+    return ZstdDecompressor(dict_data=_WORDS, format=FORMAT_ZSTD1_MAGICLESS).decompress(packed[1:], LARGEST)
 
 
 def _stepped(window: dict[str, Any]) -> dict[str, Any]:
@@ -83,25 +113,40 @@ def _steps(values: Sequence[int]) -> list[int]:
 
 
 def _condense(record: dict[str, Any]) -> None:
-    """Keep the measures as steps from frame to frame, and leave out the scores that are their maxima."""
+    """Keep series as steps from frame to frame, and leave out what follows from the rest."""
     maxima = _maxima(record)
     for perception in record.get("perceptions", ()):
-        if maxima and perception.get("scores") == maxima:
-            perception["scores"] = MAXIMA
-    for measurement in record.get("measurements", ()):
-        frames = measurement.get("frames", {})
-        measurement["frames"] = {name: _in_units(series) for name, series in frames.items()}
+        for name, value in (("scores", maxima), ("caption", _told(perception))):
+            if value and perception.get(name) == value:
+                perception[name] = FOLLOWS
+    for holder, name in _series_of(record):
+        holder[name] = _in_units(holder[name])
 
 
 def _expand(record: dict[str, Any]) -> None:
     """Undo `_condense`; a record of format 1 is left as it is."""
-    for measurement in record.get("measurements", ()):
-        frames = measurement.get("frames", {})
-        measurement["frames"] = {name: _from_units(series) for name, series in frames.items()}
+    for holder, name in _series_of(record):
+        holder[name] = _from_units(holder[name])
     maxima = _maxima(record)
     for perception in record.get("perceptions", ()):
-        if perception.get("scores") == MAXIMA:
-            perception["scores"] = maxima
+        for name, value in (("scores", maxima), ("caption", _told(perception))):
+            if perception.get(name) is FOLLOWS:
+                perception[name] = value
+
+
+def _series_of(record: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Where there is one value a frame: what holds the series, and under which name."""
+    for measurement in record.get("measurements", ()):
+        frames = measurement.get("frames", {})
+        yield from ((frames, name) for name in frames)
+    for holder, name in ((record, "frame_scores"), *((verdict, "frames") for verdict in record.get("verdicts", ()))):
+        if name in holder:
+            yield holder, name
+
+
+def _told(perception: Mapping[str, Any]) -> str:
+    """The caption that an expert's perception has."""
+    return "; ".join(fact["text"] for fact in perception.get("facts", ()))
 
 
 def _maxima(record: Mapping[str, Any]) -> dict[str, float]:
@@ -117,10 +162,15 @@ def _in_units(series: list[float]) -> list[Any]:
     """A series of short numbers as its decimals and the steps between its values in units of the last of them."""
     if not series or not all(math.isfinite(value) for value in series):
         return series
-    decimals = max(0, *(-int(Decimal(repr(value)).as_tuple().exponent) for value in series))
+    decimals = max(0, *map(_decimals, series))
     if decimals > 22 or max(map(abs, series)) * 10**decimals >= 2**53:  # division would not give the same numbers back
         return series
     return [decimals, _steps([round(value * 10**decimals) for value in series])]
+
+
+def _decimals(value: float) -> int:
+    mantissa, _, exponent = repr(value).partition("e")
+    return len(mantissa.partition(".")[2]) - int(exponent or 0)
 
 
 def _from_units(series: list[Any]) -> list[float]:
