@@ -99,8 +99,9 @@ def looking_with(tools: tuple[str, ...]) -> type[Reconsidered]:
         schema["anyOf"][0]["properties"]["calls"]["items"] = call
 
     class Looking(Reconsidered):
-        model_config = ConfigDict(json_schema_extra=narrowed)
+        model_config = ConfigDict(json_schema_extra=narrowed, title=Reconsidered.__name__)
 
+    Looking.__name__ = Reconsidered.__name__  # what servers are told: it is the same answer
     return Looking
 
 

@@ -42,7 +42,7 @@ class Calibration:
         """
         logs = _logs(windows)
         spread = _mixed(logs, len(blocks), expected)
-        return cls(float(np.exp(np.median(logs))), spread, tuple(sorted(np.exp(_logs(blocks)).tolist())))
+        return cls(float(np.exp(np.median(logs))), spread, tuple(sorted(max(float(block), FLOOR) for block in blocks)))
 
     @classmethod
     def warm_up(cls, values: NDArray[np.float64]) -> Calibration:
