@@ -89,10 +89,10 @@ def judge(
 
     p is the largest of the anomaly rules' (graded where the rule has a threshold, 1.0 where a plain predicate
     holds: it is a definition). Of the rules that references set limits by, the one with the largest weight ranks
-    windows throughout, and the others speak beyond their limits only; an induced rule of normality without a limit
-    excuses the frames that it describes. A person's rule of normality that holds outweighs induced rules. `lift`
-    is what the induced limits are multiplied by, for a budget of alarms or a new usual; `window` tells the time of
-    day. What no rule covers is unknown, never normal.
+    windows throughout (of measures that are mostly at rest none can), and the others speak beyond their limits only;
+    an induced rule of normality without a limit excuses the frames that it describes. A person's rule of normality
+    that holds outweighs induced rules. `lift` is what the induced limits are multiplied by, for a budget of alarms or
+    a new usual; `window` tells the time of day. What no rule covers is unknown, never normal.
     """
     facts = [fact for perception in perceptions for fact in perception.facts]
     values = observed(measurements, facts, perceptions, window)
@@ -140,7 +140,8 @@ def _read(
 ) -> tuple[list[Reading], list[Rule]]:
     """The rules with predicates held against the window, and those of them that could not be decided."""
     readings, undecided = [], []
-    limits = [r.threshold.weight for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS]
+    limits = [r.threshold for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS]
+    ranking = max((t.weight for t in limits if not t.rests), default=0.0)
     excuses = [r for r in rules if r.kind is RuleKind.NORMAL and r.predicate and not r.threshold and _induced(r)]
     for rule in rules:
         if rule.predicate is None:
@@ -158,7 +159,7 @@ def _read(
         if _induced(rule):
             _excuse(frames, threshold.measure, excuses, measurements)
         if rule.kind is RuleKind.ANOMALOUS:
-            if threshold.weight < max(limits):
+            if threshold.weight < ranking or (threshold.rests and ranking):
                 frames = [p if p >= 0.5 else 0.0 for p in frames]
             holds = any(p > 0.5 for p in frames)
         readings.append(Reading(rule, holds, max(frames, default=0.0), tuple(frames)))

@@ -128,9 +128,14 @@ class Threshold(Record):
     blocks: tuple[float, ...] = ()
     """The largest value of each block of the references, ascending."""
     weight: float = 1.0
-    """The share that this measure has in the false alarms allowed; the largest one ranks what is normal."""
+    """The share that this measure has in the false alarms allowed."""
     verified: bool = False
     """Whether the references themselves bear the limit out, or it is the estimate of a tail."""
+
+    @property
+    def rests(self) -> bool:
+        """Whether it measured its least in most of the references, as a clock that seldom runs: it tells few apart."""
+        return len(self.blocks) > 2 and self.blocks[len(self.blocks) // 2] == self.blocks[0]
 
 
 class Provenance(Record):

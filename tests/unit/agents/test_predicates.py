@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from alarm_agents.agents.predicates import check_predicate, judge
 from alarm_agents.agents.quantiles import quantile_rules
 from alarm_agents.errors import ExpressionError
-from alarm_agents.types import Label, Measurement, Parse, Perception, Provenance, Rule, RuleKind, Verdict
+from alarm_agents.types import Label, Measurement, Parse, Perception, Provenance, Rule, RuleKind, Threshold, Verdict
 from support.records import fact, fast, motion, perception, rule
 
 NORMAL, ANOMALOUS, UNKNOWN = Label.NORMAL, Label.ANOMALOUS, Label.UNKNOWN
@@ -130,6 +130,25 @@ def test_p_ranks_windows_as_the_measure_does(a: float, b: float) -> None:
     assert low is not None
     assert high is not None
     assert low <= high
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.9])
+def test_a_clock_that_seldom_runs_says_when_it_is_over_its_limit_and_ranks_nothing_below(weight: float) -> None:
+    origin, clock = Provenance(origin="references", author="embedded"), "motion.still"
+    idle = Threshold(measure=clock, limit=2.0, typical=1.0, blocks=(1.0, 1.0, 1.0, 1.5), weight=weight)
+    speed = Threshold(measure="motion.ratio", limit=2.0, typical=1.0, blocks=(0.9, 1.0, 1.1, 1.2), weight=0.2)
+    known = [
+        rule(t.measure, predicate=f"{t.measure} > 2.0", threshold=t).model_copy(update={"provenance": origin})
+        for t in (idle, speed)
+    ]
+
+    def p(ratio: float, still: float) -> float:
+        measured = Measurement(expert="motion", score="ratio", frames={"ratio": (ratio,), "still": (still,)})
+        return judge("embedded", known, [measured], []).p_anomaly or 0.0
+
+    assert 0 < p(0.5, 1.0) < p(1.0, 1.0) < p(1.8, 1.0) < 0.5
+    assert p(1.0, 1.9) == p(1.0, 1.0)
+    assert p(1.0, 3.0) > 0.5
 
 
 def test_an_empty_window_is_not_a_crash() -> None:
