@@ -1,20 +1,11 @@
-"""The base of all records, and those that say how sure a verdict is (part of `alarm_agents.types`)."""
+"""The records that say how sure a verdict is (part of `alarm_agents.types`)."""
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from alarm_agents.enums import Decision, Label
-
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class Record(BaseModel):
-    """Base of all records: frozen, and strict about what it is given."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from alarm_agents.record import Probability, Record
 
 
 class Uncertainty(Record):
@@ -26,7 +17,7 @@ class Uncertainty(Record):
     memory: Probability | None = None
     ambiguity: Probability | None = None
     critic: Probability | None = None
-    weights: dict[str, float] = {}
+    weights: dict[str, float] = Field(default_factory=dict)
     fit: int = 0
     """The number of the fit that the weights are from; 0 for those that hold until labels suffice."""
     score: Probability

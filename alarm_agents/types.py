@@ -13,8 +13,6 @@ from pydantic import Field
 
 from alarm_agents.assessment import Acceptance as Acceptance
 from alarm_agents.assessment import Precedent as Precedent
-from alarm_agents.assessment import Probability as Probability
-from alarm_agents.assessment import Record as Record
 from alarm_agents.assessment import SimilarCase as SimilarCase
 from alarm_agents.assessment import Uncertainty as Uncertainty
 from alarm_agents.enums import CaseStatus as CaseStatus
@@ -23,6 +21,8 @@ from alarm_agents.enums import Label as Label
 from alarm_agents.enums import Parse as Parse
 from alarm_agents.enums import RuleKind as RuleKind
 from alarm_agents.enums import RuleStatus as RuleStatus
+from alarm_agents.record import Probability as Probability
+from alarm_agents.record import Record as Record
 
 Box = tuple[Probability, Probability, Probability, Probability]
 Severity = Annotated[int, Field(ge=0, le=4)]

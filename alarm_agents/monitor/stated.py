@@ -1,4 +1,4 @@
-"""What models' stated p have been worth so far, by the answers that people gave: learned again as they answer more."""
+"""What models' stated p have been worth so far, by the answers that people gave."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from alarm_agents.types import Label
 from alarm_agents.uncertainty.recalibration import Recalibrated
 from alarm_agents.workspace.cases import CaseStore
 
+GROWTH = 1.1
+"""Learned again whenever so many times as many cases have been answered: all are read then, and a window waits."""
+
 
 class Stated:
     """The p of a scenario's members, recalibrated where they state it themselves."""
 
     def __init__(self, cases: CaseStore, namespace: str, scenario: str) -> None:
         self._cases, self._namespace, self._scenario = cases, namespace, scenario
-        self._answered, self._curves = 0, dict[str, Recalibrated]()
+        self._learned_from, self._curves = 0, dict[str, Recalibrated]()
 
     def p(self, model: str, stated: float) -> float:
         """What the p that the model stated is worth, in [0, 1]; as stated until enough cases were answered."""
         answered = self._cases.count_answered(self._namespace, self._scenario)
-        if answered != self._answered:
-            self._answered, self._curves = answered, self._learned()
+        if answered < self._learned_from or answered > self._learned_from * GROWTH:
+            self._learned_from, self._curves = answered, self._learned()
         curve = self._curves.get(model)
         return stated if curve is None else float(curve.p(np.array([stated]))[0])
 
