@@ -16,6 +16,8 @@ from alarm_agents.uncertainty import signals
 
 COOL_DOWN = 10.0
 """Seconds after an incident's last anomalous case within which a further one belongs to it."""
+PAUSE = 0.5
+"""Seconds of calm, beyond the gap from one frame to the next, after which a severer case is another incident."""
 NOT_MODELS = (EMBEDDED, "recorded", "gate")
 TITLE = 120
 
@@ -88,7 +90,8 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
     """The incident after the next case of its source, in order, and whether the case belongs to it.
 
     An anomalous case joins the incident while it starts within `COOL_DOWN` of the incident's end, else it opens a
-    new one; so does a case in which the camera was blind, in incidents of their own kind. None comes back when there is
+    new one; so does one that comes after a pause and is severer than all before it, for what is worse is not the same
+    again; and so does a case in which the camera was blind, in incidents of their own kind. None comes back when there is
     no incident and the case opens none. With `alert_unknown` a case that no member could judge counts as one to tell
     people about.
     """
@@ -99,7 +102,9 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
     over = incident is not None and case.window.start > incident.end + COOL_DOWN
     if not concerns:
         return (incident.model_copy(update={"status": "closed"}) if incident and over else incident), False
-    if incident is None or over or incident.status != "open" or incident.kind != kind:
+    paused = incident is not None and case.window.start > incident.end + PAUSE
+    worse = incident is not None and paused and case.severity > incident.severity
+    if incident is None or over or worse or incident.status != "open" or incident.kind != kind:
         opened = Incident(
             id=f"incident-{case.id}",
             namespace=case.namespace,

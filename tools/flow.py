@@ -6,7 +6,7 @@ Inverse search (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`), computed only 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
-from alarm_agents.tools.scene import WORKING, Gray, gray, seconds_between
+from alarm_agents.tools.scene import Gray, fitted, gray, seconds_between
 from alarm_agents.types import Box
 
 Flow = NDArray[np.float32]
@@ -39,12 +39,14 @@ class Step:
         return self.picture.time
 
 
-def steps_of(pictures: Sequence[Picture], tallest: int = WORKING) -> Iterator[Step]:
-    """Each picture after the first with the one before it, at most `tallest` pixels high."""
-    for old, new in pairwise(pictures):
-        after = gray(new, tallest)
-        before = cv2.resize(gray(old, tallest), after.shape[::-1])
-        yield Step(new, np.asarray(before, np.uint8), after, seconds_between(old, new))
+def steps_of(pictures: Sequence[Picture], look: Callable[[Picture], Gray] = gray) -> Iterator[Step]:
+    """Each picture after the first with the one before it, as `look` shows them."""
+    shown = map(look, pictures)
+    before = next(shown, None)
+    for (old, new), after in zip(pairwise(pictures), shown, strict=True):
+        assert before is not None
+        yield Step(new, fitted(before, after), after, seconds_between(old, new))
+        before = after
 
 
 def quick_flow() -> cv2.DISOpticalFlow:

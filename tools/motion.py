@@ -1,7 +1,8 @@
 """The motion expert: how fast the fastest thing in the picture is, and how that compares with what is usual there.
 
 Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) is averaged over the moving
-foreground in person-sized windows. References teach three things: the still background (median of each pixel), how
+foreground in person-sized windows. Where references teach the ground, flow is computed of what is cut out from it by
+colour: what is as bright as the ground would be lost on it. References teach three things: the still background (median of each pixel), how
 tall moving things are in each row of the picture (Siegel's robust line), and how fast they usually are there
 (median). Everything is in fractions of the picture and in seconds, so pictures of any size and rate compare.
 
@@ -14,6 +15,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -31,9 +33,11 @@ from alarm_agents.tools.scene import (
     ROWS,
     WORKING,
     Floats,
+    Gray,
     Ground,
     Mask,
     Scene,
+    gray,
     share_of,
     thinned,
 )
@@ -164,7 +168,7 @@ class Motion:
         steps = [
             step
             for pair in thinned([p for run in references for p in pairwise(run)], TAUGHT)
-            for step in steps_of(pair)
+            for step in steps_of(pair, self._look)
         ]
         if not steps:
             return
@@ -179,7 +183,8 @@ class Motion:
         against the one before it; a stream's first frame, which has none before it, takes the second's. A single
         frame alone measures nothing.
         """
-        seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), list(steps_of(pictures)))
+        steps = list(steps_of(pictures, self._look))
+        seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), steps)
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
         known = max(0, overlap - 1)
         sizes = [Size()] * known + [self._leader.size(each.odd, each.size) for each in seen[known:]]
@@ -189,7 +194,8 @@ class Motion:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
         # OpenCV's flow object keeps buffers between calls, and several second looks run at once.
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        steps = zip(steps_of(pictures), steps_of(pictures, tallest=2 * WORKING), strict=True)
+        usual, fine = (steps_of(pictures, partial(self._look, tallest=tall)) for tall in (WORKING, 2 * WORKING))
+        steps = zip(usual, fine, strict=True)
         seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
         found = self._measured(pictures, seen, 0)
         # What the region leaves out does not stand still.
@@ -209,10 +215,11 @@ class Motion:
 
     def _see(self, length: Flow, step: Step) -> Seen:
         """One frame's measures from the length (h, w) of its flow in pixels."""
-        means, _ = self._means(length, step)
+        moving = self._moving(length, step)
+        means, _ = self._means(length, moving, step)
         odd = means if self._usual is None else means / self._usual[:, None]
         peaks = _peaks(means, odd, self._windows_of(length.shape), step.time)
-        seen = Seen(float(means.max()), float(odd.max()), share_of(length > STILL), peaks=peaks)
+        seen = Seen(float(means.max()), float(odd.max()), share_of(moving), peaks=peaks)
         if self._ground is None:
             return seen
         mask = self._ground.foreground(step.picture)
@@ -220,11 +227,17 @@ class Motion:
         size = size_at(self._ground, step.picture, peaks[0].box) if peaks else None
         return replace(seen, still=min(1.0, max(MOVES, standing)), size=size)
 
-    def _means(self, length: Flow, step: Step) -> tuple[Floats, Mask]:
-        """Speed of each window's moving foreground in heights/s, and where there is enough of it."""
+    def _look(self, picture: Picture, tallest: int = WORKING) -> Gray:
+        """What flow is computed of: what stands out from the ground, or all in grey where no ground is known."""
+        return gray(picture, tallest) if self._ground is None else self._ground.cut_out(picture, tallest)
+
+    def _moving(self, length: Flow, step: Step) -> Mask:
+        """What moves (h, w), of what stands out from the ground where that is known."""
         moving = length > STILL
-        if self._ground is not None:
-            moving &= self._ground.foreground(step.picture)
+        return moving if self._ground is None else moving & self._ground.foreground(step.picture)
+
+    def _means(self, length: Flow, moving: Mask, step: Step) -> tuple[Floats, Mask]:
+        """Speed of what moves in each window in heights/s, and where there is enough of it."""
         means, filled = self._windows_of(length.shape).means(length, moving)
         return means / (len(length) * step.seconds), filled
 
@@ -238,7 +251,8 @@ class Motion:
 
     def _row_means(self, flow: cv2.DISOpticalFlow, step: Step) -> Floats:
         """Mean speed (ROWS,) of the windows that something fills; NaN in rows without any."""
-        means, filled = self._means(length_of(flow, step), step)
+        length = length_of(flow, step)
+        means, filled = self._means(length, self._moving(length, step), step)
         return np.asarray(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
 
     def _each(self, work: Callable[[cv2.DISOpticalFlow, Step], T], steps: Sequence[Step]) -> list[T]:

@@ -24,6 +24,7 @@ VISITS = 3  # times that something must have come back to a cell
 LATE = 1.1  # times the usual gap
 REGULAR = 1.5  # longest gap over the usual one, up to which things come regularly
 SOMEWHERE = 0.02  # share of the picture in which they must
+MOSTLY = 0.4  # share, too, of the cells to which things come back: some gaps of chance visits are alike by chance
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,9 @@ class Rhythm:
                 visited |= was.mask & ~now.mask
         usual, longest, count = _summed(gaps)
         stays, _, _ = _summed(visits)
-        regular = (count >= VISITS) & (usual > 0) & (longest <= REGULAR * usual) & (stays > 0)
-        if regular.mean() < SOMEWHERE or area <= 0:
+        often = (count >= VISITS) & (usual > 0) & (stays > 0)
+        regular = often & (longest <= REGULAR * usual)
+        if regular.mean() < max(SOMEWHERE, MOSTLY * often.mean()) or area <= 0:
             return None
         return cls(np.where(regular, usual, np.float32(0)), np.where(regular, stays, np.float32(0)), area)
 

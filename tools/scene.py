@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from alarm_agents.errors import WorkspaceError
 from alarm_agents.sources.picture import Picture
 from alarm_agents.types import Box
 
@@ -33,6 +34,7 @@ PERSON = 0.15  # picture heights; how tall moving things are where no reference 
 SOLID = 5  # pixels of the working size; what is thinner is a seam, a shadow or a limb, and no thing
 SPECK = 0.0004  # share of the picture; what stands out over less is noise
 LEGIBLE = 0.04  # square of the usual height; the box of a thing that can be told by its outline
+LIFTED = 128  # grey levels between the ground and the darkest thing in a picture that flow is computed of
 UNTIMED = 0.1  # seconds between frames where neither time stamps nor frame rate tell
 LEARNED = 100  # pictures that the median is taken of, at most
 _grays: WeakKeyDictionary[Picture, Gray] = WeakKeyDictionary()
@@ -63,12 +65,22 @@ def share_of(mask: Mask) -> float:
     return cv2.countNonZero(mask.view(np.uint8)) / mask.size
 
 
-def fitted(image: Gray, other: Gray) -> Gray:
+def fitted(image: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The image in the size of the other."""
-    return image if image.shape == other.shape else np.asarray(cv2.resize(image, other.shape[::-1]), np.uint8)
+    (h, w) = other.shape[:2]
+    return (
+        image
+        if image.shape[:2] == (h, w)
+        else np.asarray(cv2.resize(image, (w, h), None, 0, 0, cv2.INTER_AREA), np.uint8)
+    )
 
 
-def light(now: Gray, ground: Gray) -> float:
+def soft(image: Colours) -> Colours:
+    """The image without what is finer than noise is."""
+    return np.asarray(cv2.blur(image, (3, 3)), np.uint8)
+
+
+def light(now: NDArray[np.uint8], ground: NDArray[np.uint8]) -> float:
     """How much brighter all is now than the ground, as a factor: lamps and clouds change the light on everything."""
     return float(np.median((now[::4, ::4] + 1.0) / (ground[::4, ::4] + 1.0)))
 
@@ -101,22 +113,48 @@ class Thing:
 class Ground:
     """The ground as references show it. Expensive answers are remembered for as long as the picture is."""
 
-    def __init__(self, image: Gray, contrast: float, height: Floats) -> None:
-        """`image` (h, w); `contrast` in grey levels; `height` (ROWS,) of things in picture heights."""
-        self.image, self.contrast, self.height = image, contrast, height
+    def __init__(self, colours: Colours, contrast: float, height: Floats) -> None:
+        """`colours` (h, w, 3); `contrast` in levels of one colour; `height` (ROWS,) of things in picture heights."""
+        self.colours, self.contrast, self.height = colours, contrast, height
+        self.image = np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), np.uint8)
+        self._soft = soft(colours)
+        self._standing: WeakKeyDictionary[Picture, Gray] = WeakKeyDictionary()
         self._masks: WeakKeyDictionary[Picture, Mask] = WeakKeyDictionary()
         self._things: WeakKeyDictionary[Picture, tuple[Thing, ...]] = WeakKeyDictionary()
 
+    def standing_out(self, picture: Picture) -> Gray:
+        """By how many levels (h, w) each pixel differs from the ground, whatever the light as a whole does.
+
+        In the colour that differs most: a blue coat may be as bright as the pavement.
+        """
+        found = self._standing.get(picture)
+        if found is None:
+            now = soft(small(picture))
+            if self._soft.shape != now.shape:
+                self._soft = soft(fitted(self.colours, now))
+            change = cv2.split(cv2.absdiff(now, cv2.convertScaleAbs(self._soft, alpha=light(now, self._soft))))
+            found = np.asarray(cv2.max(cv2.max(change[0], change[1]), change[2]), np.uint8)
+            self._standing[picture] = found
+        return found
+
     def foreground(self, picture: Picture) -> Mask:
-        """What stands out (h, w) from the ground, whatever the light as a whole does."""
+        """What stands out (h, w) from the ground."""
         found = self._masks.get(picture)
         if found is None:
-            now = gray(picture)
-            image, soft = fitted(self.image, now), np.asarray(cv2.blur(now, (3, 3)), np.uint8)
-            change = cv2.addWeighted(soft, 1.0, image, -light(soft, image), 0.0, dtype=cv2.CV_16S)
-            found = np.asarray(np.abs(change) > int(self.contrast))  # both whole numbers: four times as fast
-            self._masks[picture] = found
+            found = self._masks[picture] = np.asarray(self.standing_out(picture) > int(self.contrast))
         return found
+
+    def cut_out(self, picture: Picture, tallest: int = WORKING) -> Gray:
+        """The picture in grey (h, w), at most `tallest` pixels high, lightened, with black for the ground.
+
+        Flow holds on to outlines then, and is not held back by a ground whose pattern has more contrast than the thing.
+        """
+        half = self.contrast / 2
+        mask = cv2.convertScaleAbs(cv2.subtract(self.standing_out(picture), half), alpha=255 / half)
+        light = cv2.convertScaleAbs(gray(picture, tallest), alpha=1 - LIFTED / 255, beta=LIFTED)
+        if mask.shape != light.shape:
+            mask = cv2.resize(mask, light.shape[::-1])
+        return np.asarray(cv2.multiply(mask, light, scale=1 / 255), np.uint8)
 
     def things(self, picture: Picture) -> tuple[Thing, ...]:
         """What stands out, thing by thing, largest first."""
@@ -131,7 +169,7 @@ class Ground:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """As arrays that `Scene.restore` takes back."""
-        return {"ground": self.image, "contrast": np.array(self.contrast), "height": self.height}
+        return {"colours": self.colours, "contrast": np.array(self.contrast), "height": self.height}
 
 
 class Scene:
@@ -150,10 +188,13 @@ class Scene:
         return self._ground
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Ground:
-        """The ground of a state that `Ground.state` gave."""
-        image, contrast, height = (np.array(state[name]) for name in ("ground", "contrast", "height"))
-        if self._ground is None or not np.array_equal(self._ground.image, image):
-            self._ground = Ground(image, float(contrast), height)
+        """The ground of a state that `Ground.state` gave; raises `WorkspaceError` for one of an older version."""
+        if "colours" not in state:
+            reason = "what the references taught was kept by a version that knew no colours"
+            raise WorkspaceError(reason, remedy="teach the scenario again with `alarm induce`")
+        colours, contrast, height = (np.array(state[name]) for name in ("colours", "contrast", "height"))
+        if self._ground is None or not np.array_equal(self._ground.colours, colours):
+            self._ground = Ground(colours, float(contrast), height)
         return self._ground
 
 
@@ -200,13 +241,14 @@ def thinned(items: Sequence[Any], most: int) -> list[Any]:
 
 def _learned(pictures: Sequence[Picture]) -> Ground:
     h, w = gray(pictures[0]).shape
-    some = np.stack([cv2.blur(cv2.resize(gray(picture), (w, h)), (3, 3)) for picture in thinned(pictures, LEARNED)])
-    image = np.partition(some, len(some) // 2, axis=0)[len(some) // 2]
-    noise = 1.4826 * float(np.median([np.abs(frame - light(frame, image) * image)[::4, ::4] for frame in some]))
-    flat = Ground(image, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON))
+    some = [np.asarray(cv2.resize(small(picture), (w, h)), np.uint8) for picture in thinned(pictures, LEARNED)]
+    colours = np.partition(np.stack(some), len(some) // 2, axis=0)[len(some) // 2]
+    ground = soft(colours)
+    noise = 1.4826 * float(np.median([np.abs(now - light(now, ground) * ground)[::4, ::4] for now in map(soft, some)]))
+    flat = Ground(colours, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON))
     masks = [flat.foreground(picture).astype(np.uint8) for picture in thinned(pictures, 3 * LEARNED)]
     seen = [thing.box for mask in masks for thing in things(mask, flat.height) if thing.whole]
-    return Ground(image, flat.contrast, _heights([((y0 + y1) / 2 / h, (y1 - y0) / h) for _, y0, _, y1 in seen]))
+    return Ground(colours, flat.contrast, _heights([((y0 + y1) / 2 / h, (y1 - y0) / h) for _, y0, _, y1 in seen]))
 
 
 def _heights(seen: Sequence[tuple[float, float]]) -> Floats:

@@ -91,6 +91,29 @@ def test_speed_and_ratio_are_physical(motion: Motion) -> None:
     assert frames["speed"][0] == frames["speed"][1], "the first has none before it"
 
 
+def test_a_coat_as_bright_as_the_pavement_hides_nobody() -> None:
+    """In grey there is nothing to see of it but the ground that it covers."""
+
+    def coloured(things: list[Thing], frames: int, start: float = 0.0) -> list[Picture]:
+        pictures = []
+        for picture in scene([], frames, start=start):
+            image = np.full_like(picture.image, 120)
+            for x, y, speed in things:
+                left, top = round((x + speed * picture.time) * 240), round(y * 240)
+                image[top : top + 38, left : left + 19] = (230, 120, 78)
+            noise = np.random.default_rng(picture.index).normal(0, 2, image.shape)
+            pictures.append(replace(picture, image=np.clip(image + noise, 0, 255).astype(np.uint8)))
+        return pictures
+
+    blue = coloured([CYCLIST], 1)[0].image
+    assert np.ptp(cv2.blur(cv2.cvtColor(blue, cv2.COLOR_BGR2GRAY), (5, 5))) < 12, "it is as bright as the ground"
+    motion = Motion()
+    motion.fit([coloured(walkers(), 3, start=2.0 * run / 3) for run in range(10)])
+    frames = motion.measure(coloured([CYCLIST], 16), 0).frames
+    assert np.median(frames["speed"]) == pytest.approx(QUICK, rel=0.2)
+    assert np.median(frames["ratio"]) == pytest.approx(QUICK / SLOW, rel=0.3)
+
+
 def test_facts_are_in_words_with_numbers(motion: Motion) -> None:
     facts = motion.measure(scene([CYCLIST], 16), 0).facts
     assert facts[0].attribute == "speed ratio"

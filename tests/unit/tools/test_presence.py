@@ -81,3 +81,19 @@ def test_what_is_taken_is_told_no_more(presence: Presence) -> None:
     clock = left(presence, [[], *[[bag(80)]] * 40, *[[]] * 10])
     assert clock[40] > 3.5
     assert clock[41] == SETTLED
+
+
+def test_who_comes_by_chance_is_not_expected() -> None:
+    """A few of the gaps between chance visits are alike by chance; what belts carry comes again everywhere."""
+    rng = np.random.default_rng(1)
+    chance = [np.cumsum(rng.exponential(90, 30) + 20).astype(int).tolist() for _ in range(10)]
+    belts = [list(range(lane, 500, 50)) for lane in range(10)]
+    for lanes, expected in ((chance, False), (belts, True)):
+        moments = [
+            [(8 * (index - start), 12 * lane, 10, 8, SOMEBODY) for lane, starts in enumerate(lanes) for start in starts]
+            for index in range(500)
+        ]
+        expert = Presence()
+        expert.fit([pictures(moments)])
+        expert.begin()
+        assert ("absent" in expert.measure(pictures(moments[:20]), 0).frames) == expected

@@ -96,6 +96,13 @@ def test_references_that_vary_more_reach_further() -> None:
     assert narrow.limit(0.01)[0] < wide.limit(0.01)[0]
 
 
+def test_idle_windows_among_references_do_not_lift_the_limit() -> None:
+    busy = [1.0, 1.2, 1.5, 1.7, 1.1]
+    idle = [0.02] * 4
+    assert taught(busy + idle).limit(0.01)[0] < 2.0 * max(busy), "of a road on which now and then nobody drives"
+    assert taught(busy + idle).limit(0.01)[0] > 1.0
+
+
 def test_a_minority_of_odd_frames_and_idle_stretches_do_not_move_a_warm_ups_limit_far() -> None:
     walking = np.random.default_rng(0).normal(1.0, 0.05, 200)
     clean = Calibration.warm_up(walking).reach()
