@@ -91,9 +91,9 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
 
     An anomalous case joins the incident while it starts within `COOL_DOWN` of the incident's end, else it opens a
     new one; so does one that comes after a pause and is severer than all before it, for what is worse is not the same
-    again; and so does a case in which the camera was blind, in incidents of their own kind. None comes back when there is
-    no incident and the case opens none. With `alert_unknown` a case that no member could judge counts as one to tell
-    people about.
+    again; and so does a case in which the camera was blind, in incidents of their own kind. None comes back when there
+    is no incident and the case opens none. With `alert_unknown` a case that no member could judge counts as one to
+    tell people about.
     """
     kind: Literal["anomaly", "camera"] = "camera" if case.blind else "anomaly"
     asked_first = case.uncertainty.withheld and case.status is CaseStatus.PENDING
