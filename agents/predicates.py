@@ -25,7 +25,7 @@ from alarm_agents.types import (
     Window,
 )
 from alarm_agents.uncertainty.calibration import Calibration
-from alarm_agents.uncertainty.graded import AT_TYPICAL, graded
+from alarm_agents.uncertainty.graded import AT_TYPICAL, curve
 
 MAX_CITED = 8
 
@@ -155,7 +155,8 @@ def _read(
             readings.append(Reading(rule, holds, float(holds and rule.kind is RuleKind.ANOMALOUS), ()))
             continue
         threshold, scale = rule.threshold, lift if _induced(rule) else 1.0
-        frames = [graded(value / scale, threshold) for value in _series(threshold, measurements)]
+        p_of = curve(threshold)
+        frames = [p_of(value / scale) for value in _series(threshold, measurements)]
         if _induced(rule):
             _excuse(frames, threshold.measure, excuses, measurements)
         if rule.kind is RuleKind.ANOMALOUS:

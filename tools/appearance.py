@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
@@ -70,27 +71,42 @@ def _worth(things: Sequence[Thing]) -> list[Thing]:
 
 def _looks(found: Sequence[tuple[Picture, Sequence[Thing]]]) -> Descriptors:
     """The things of some frames, described; (n, PARTS * PARTS, DEPTH)."""
-    rows = [_look(image, thing) for picture, things in found for image in (small(picture),) for thing in things]
-    return np.array(rows, np.float32).reshape(-1, PARTS * PARTS, DEPTH)
+    cuts = [_cut(image, thing) for picture, things in found for image in (small(picture),) for thing in things]
+    if not cuts:
+        return np.empty((0, PARTS * PARTS, DEPTH), np.float32)
+    # All below one another in one picture, each framed by its own mirrored edges: one by one it takes longer.
+    column = np.concatenate([cv2.copyMakeBorder(cut, 1, 1, 1, 1, cv2.BORDER_REFLECT_101) for cut in cuts])
+    lab = np.asarray(cv2.cvtColor(column, cv2.COLOR_BGR2LAB), np.float32)
+    slopes = (cv2.Sobel(lab[..., 0], cv2.CV_32F, *along) for along in ((1, 0), (0, 1)))
+    lab, across, down = (_unframed(each, len(cuts)) for each in (lab, *slopes))
+    light = lab[..., 0].reshape(len(cuts), -1)
+    contrast = (light.std(axis=1) + np.float32(FLAT))[:, None, None]
+    size = PARTS, len(cuts) * PARTS
+    tone = cv2.resize(lab, size, None, 0, 0, cv2.INTER_AREA).reshape(len(cuts), -1, 3)
+    bright = (tone[..., :1] - light.mean(axis=1)[:, None, None]) / contrast
+    edges = _edges(across, down).reshape(len(cuts), -1, BINS) / (contrast * SIDE)
+    return np.concatenate([edges, bright, (tone[..., 1:] - 128) / 32], axis=2).astype(np.float32)
 
 
-def _look(image: Colours, thing: Thing) -> Descriptors:
-    """A thing in its frame (h, w, 3), described; (PARTS * PARTS, DEPTH)."""
+def _cut(image: Colours, thing: Thing) -> Colours:
+    """A thing in its frame (h, w, 3), cut out; (SIDE, SIDE, 3)."""
     x0, y0, x1, y1 = thing.box
-    cut = image[y0:y1, x0:x1]
-    lab = cv2.cvtColor(cv2.resize(cut, (SIDE, SIDE), None, 0, 0, cv2.INTER_AREA), cv2.COLOR_BGR2LAB).astype(np.float32)
-    light = lab[..., 0]
-    across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
+    return np.asarray(cv2.resize(image[y0:y1, x0:x1], (SIDE, SIDE), None, 0, 0, cv2.INTER_AREA), np.uint8)
+
+
+def _unframed(column: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """A column of `count` framed pictures without the frames; (count * SIDE, SIDE, ...)."""
+    framed = column.reshape(count, SIDE + 2, SIDE + 2, *column.shape[2:])
+    return np.ascontiguousarray(framed[:, 1:-1, 1:-1]).reshape(count * SIDE, SIDE, *column.shape[2:])
+
+
+def _edges(across: NDArray[np.float32], down: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How strong edges in each direction are in each part of a column of pictures (h, SIDE), flat."""
     length, turn = cv2.cartToPolar(across, down)
     way = (np.asarray(turn) * (BINS / np.pi)).astype(int) % BINS
-    part = np.arange(SIDE) * PARTS // SIDE
-    place = (part[:, None] * PARTS + part[None, :]) * BINS + way
-    edges = np.bincount(place.ravel(), np.asarray(length).ravel(), PARTS * PARTS * BINS).reshape(-1, BINS)
-    small = cv2.resize(lab, (PARTS, PARTS), None, 0, 0, cv2.INTER_AREA).reshape(-1, 3)
-    contrast = float(light.std()) + FLAT
-    tone = (small[:, :1] - light.mean()) / contrast
-    colour = (small[:, 1:] - 128) / 32
-    return np.concatenate([edges / (contrast * SIDE), tone, colour], axis=1).astype(np.float32)
+    row, column = (np.arange(side) * PARTS // SIDE for side in across.shape)
+    place = (row[:, None] * PARTS + column) * BINS + way
+    return np.bincount(place.ravel(), np.asarray(length).ravel(), across.size // (SIDE // PARTS) ** 2 * BINS)
 
 
 def _fact(value: float, thing: Thing, picture: Picture) -> Fact:

@@ -103,15 +103,16 @@ class Windows:
         self.shape = h, w
         self.least = FILLED * SLIM * tall**2
         # Corners as places in a flat integral image, and sides that lie together in memory: this is done every frame.
-        self._corners = [down * (w + 1) + across for down, across in ((y1, x1), (y0, x1), (y1, x0), (y0, x0))]
+        corners = ((y1, x1), (y0, x1), (y1, x0), (y0, x0))
+        self._corners = np.stack([down * (w + 1) + across for down, across in corners])
         sides = np.broadcast_arrays(x0 / w, y0 / h, x1 / w, y1 / h)
         self.sides: tuple[Floats, ...] = tuple(np.ascontiguousarray(side) for side in sides)
-        self.middle: Floats = np.stack([(sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2], axis=-1)
+        self.middle: tuple[Floats, Floats] = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
 
     def sums(self, values: Flow | NDArray[np.uint8]) -> Floats:
         """Sum values (h, w) over each window (ROWS, columns)."""
         flat = np.asarray(cv2.integral(values)).ravel()
-        both, above, left, corner = (flat.take(corner) for corner in self._corners)
+        both, above, left, corner = flat.take(self._corners)
         return np.asarray(both - above - left + corner, np.float64)
 
     def means(self, length: Flow, moving: Mask) -> tuple[Floats, Mask]:
@@ -223,7 +224,7 @@ class Motion:
         if self._ground is None:
             return seen
         mask = self._ground.foreground(step.picture)
-        standing = share_of(mask & (length <= STILL)) / max(share_of(mask), STANDING)
+        standing = share_of(mask & ~moving) / max(share_of(mask), STANDING)
         size = size_at(self._ground, step.picture, peaks[0].box) if peaks else None
         return replace(seen, still=min(1.0, max(MOVES, standing)), size=size)
 
@@ -355,11 +356,11 @@ def _peaks(means: Floats, odd: Floats, windows: Windows, time: float) -> tuple[P
     while len(found) < OBJECTS and left.max() > 0:
         row, column = np.unravel_index(left.argmax(), left.shape)
         at = int(row), int(column)
-        _, parts = cv2.connectedComponents((left >= SAME * left[at]).view(np.uint8))
+        _, parts = cv2.connectedComponents((left >= SAME * left[at]).view(np.uint8), ltype=cv2.CV_16U)
         own = parts == parts[at]
-        box, middles = windows.box(at), windows.middle[own]
-        x0, y0 = np.minimum(box[:2], middles.min(axis=0)).tolist()
-        x1, y1 = np.maximum(box[2:], middles.max(axis=0)).tolist()
+        (x0, y0, x1, y1), (x, y) = windows.box(at), (middle[own] for middle in windows.middle)
+        x0, y0 = min(x0, float(x.min())), min(y0, float(y.min()))
+        x1, y1 = max(x1, float(x.max())), max(y1, float(y.max()))
         found.append(Peak(float(odd[at]), float(means[at]), (x0, y0, x1, y1), time))
         left[own | ~windows.apart((x0, y0, x1, y1))] = 0
     return tuple(found)

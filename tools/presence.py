@@ -178,9 +178,11 @@ def _missing(rhythm: Rhythm, cells: Cells, picture: Picture) -> tuple[float, Fac
 
 def _whole(mask: Mask) -> Mask:
     """The parts of a mask (h, w) that the picture's edge does not cut: how much is missing beyond it nobody knows."""
-    _, parts = cv2.connectedComponents(mask.view(np.uint8))
-    edge = np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]])
-    return mask & ~np.isin(parts, edge)
+    count, parts = cv2.connectedComponents(mask.view(np.uint8), ltype=cv2.CV_16U)
+    inner = np.ones(count, bool)
+    for edge in (parts[0], parts[-1], parts[:, 0], parts[:, -1]):
+        inner[edge] = False
+    return np.asarray(mask & inner[parts])
 
 
 def _stay_fact(name: str, seconds: float, thing: Thing, region: Box, picture: Picture) -> Fact:

@@ -120,8 +120,11 @@ class Rhythm:
     def late(self, gone: Clock) -> Mask:
         """The cells (h, w) that should be visited just now, and for longer than usual have not been."""
         gaps, visits = (_fitted(clock, gone.shape) for clock in (self.gaps, self.visits))
-        round_ = np.maximum(gaps + visits, np.float32(1e-6))
-        return np.asarray((gaps > 0) & (gone > LATE * gaps) & (np.mod(gone - gaps, round_) < visits))
+        late = (gaps > 0) & (gone > LATE * gaps)
+        if late.any():
+            gap, visit = gaps[late], visits[late]
+            late[late] = np.mod(gone[late] - gap, gap + visit) < visit
+        return late
 
     def state(self) -> dict[str, NDArray[Any]]:
         """As arrays that `restore` takes back."""

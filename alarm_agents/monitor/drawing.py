@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -36,8 +37,9 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
         box = (x0 * width, y0 * height, max(x1 * width, x0 * width + 2), max(y1 * height, y0 * height + 2))
         draw.rectangle(box, outline=COLOUR, width=line)
     for sighting in seen:  # after all boxes, so that none crosses a name
-        corner = sighting.region[0] * width, sighting.region[1] * height
-        _name(draw, font, _fitting(named(sighting.fact), font, width - 2 * PAD), corner)
+        plate = _plate(named(sighting.fact), size, width)
+        left, top = sighting.region[0] * width, sighting.region[1] * height - plate.height
+        sheet.paste(plate, (round(max(0.0, min(left, width - plate.width))), round(max(0.0, top))))
     draw.text((PAD, height + PAD // 2), _fitting(clean(words, LONGEST), font, width - 2 * PAD), fill=INK, font=font)
     return np.asarray(cv2.cvtColor(np.asarray(sheet), cv2.COLOR_RGB2BGR), np.uint8)
 
@@ -49,13 +51,15 @@ def named(fact: Fact) -> str:
     return clean(": ".join(part for part in (fact.subject, measured) if part), LONGEST)
 
 
-def _name(draw: ImageDraw.ImageDraw, font: Font, text: str, corner: tuple[float, float]) -> None:
-    """The text on a plate above the corner, moved into the picture where it would leave it."""
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    wide, high = right - left + 2 * PAD, bottom - top + 2 * PAD
-    x, y = max(0.0, min(corner[0], draw.im.size[0] - wide)), max(0.0, corner[1] - high)
-    draw.rectangle((x, y, x + wide, y + high), fill=COLOUR)
-    draw.text((x + PAD - left, y + PAD - top), text, fill=(255, 255, 255), font=font)
+@lru_cache(maxsize=64)  # a clip shows the same names in picture after picture, and drawing them takes longest
+def _plate(text: str, size: int, most: int) -> Pillow.Image:
+    """The text on a plate of at most so many pixels, which is to be moved into the picture where it would leave it."""
+    font = _font(size)
+    fitting = _fitting(text, font, most - 2 * PAD)
+    left, top, right, bottom = font.getbbox(fitting)
+    plate = Pillow.new("RGB", (math.ceil(right - left) + 2 * PAD, math.ceil(bottom - top) + 2 * PAD), COLOUR)
+    ImageDraw.Draw(plate).text((PAD - left, PAD - top), fitting, fill=(255, 255, 255), font=font)
+    return plate
 
 
 def _fitting(text: str, font: Font, width: float) -> str:

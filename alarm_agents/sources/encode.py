@@ -14,13 +14,16 @@ import numpy as np
 from alarm_agents.sources.regions import Image
 
 
-def encode(target: Path | BinaryIO, pictures: Iterable[Image], fps: float, *, quality: int = 18) -> None:
+def encode(
+    target: Path | BinaryIO, pictures: Iterable[Image], fps: float, *, quality: int = 18, preset: str = "veryfast"
+) -> None:
     """Write pictures (h, w, 3), BGR, all of one size, as MP4: H.264 where PyAV has the encoder, else MPEG-4.
 
-    `quality` is x264's constant rate factor (0 to 51, lower is better). An odd last row or column is left out. To the
-    eye the same on every run. Raises `av.FFmpegError` or `OSError` when it cannot be written.
+    `quality` is x264's constant rate factor (0 to 51, lower is better), `preset` its effort for a small file. An odd
+    last row or column is left out. To the eye the same on every run. Raises `av.FFmpegError` or `OSError` when it
+    cannot be written.
     """
-    codec, options = "libx264", {"crf": str(quality), "preset": "veryfast", "threads": "1"}
+    codec, options = "libx264", {"crf": str(quality), "preset": preset, "threads": "1"}
     if codec not in av.codecs_available:
         codec, options = "mpeg4", {"qscale": "3", "threads": "1"}
     rate = Fraction(fps).limit_denominator(1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from alarm_agents.types import Threshold
 
@@ -11,17 +12,20 @@ AT_TYPICAL = 0.05
 TINY = 1e-9
 
 
-def graded(value: float, threshold: Threshold) -> float:
-    """The p of an anomaly for a measured value: a logistic curve in the logarithm of the value, in [0, 1].
+def curve(threshold: Threshold) -> Callable[[float], float]:
+    """What gives the p of an anomaly for a measured value: a logistic curve in the value's logarithm, in [0, 1].
 
     p is `AT_TYPICAL` at the references' typical value and 0.5 at their limit, and strictly increasing between
     0 and infinity, so that p ranks windows as the measure does. It is a graded threshold, not a frequency:
     calibrating it needs labels.
     """
-    if value <= 0:
-        return 0.0
-    limit, typical = max(threshold.limit, TINY), max(threshold.typical, TINY)
+    middle, typical = math.log(max(threshold.limit, TINY)), math.log(max(threshold.typical, TINY))
     # References that never vary leave no scale; a tenth of the limit is then the step from usual to odd.
-    span = max(math.log(limit) - math.log(typical), math.log(1.1))
-    exponent = math.log(1 / AT_TYPICAL - 1) * (math.log(value) - math.log(limit)) / span
-    return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, exponent))))
+    slope = math.log(1 / AT_TYPICAL - 1) / max(middle - typical, math.log(1.1))
+
+    def p(value: float) -> float:
+        if value <= 0:
+            return 0.0
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, slope * (math.log(value) - middle)))))
+
+    return p

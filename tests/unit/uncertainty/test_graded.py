@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alarm_agents.types import Threshold
-from alarm_agents.uncertainty.graded import AT_TYPICAL, graded
+from alarm_agents.uncertainty.graded import AT_TYPICAL, curve
 
 MEASURED = st.floats(1e-6, 1e6)
 ANYTHING = st.floats(allow_nan=False)
@@ -17,6 +17,10 @@ ANYTHING = st.floats(allow_nan=False)
 
 def threshold(limit: float, typical: float) -> Threshold:
     return Threshold(measure="motion.ratio", limit=limit, typical=typical)
+
+
+def graded(value: float, at: Threshold) -> float:
+    return curve(at)(value)
 
 
 @settings(deadline=None)
