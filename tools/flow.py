@@ -72,7 +72,9 @@ def length_of(flow: cv2.DISOpticalFlow, step: Step) -> Flow:
 def _flow(flow: cv2.DISOpticalFlow, before: Gray, after: Gray) -> Flow:
     """Length (h, w) of the flow in pixels."""
     found = flow.calc(np.ascontiguousarray(before), np.ascontiguousarray(after), NOTHING)
-    return np.asarray(cv2.magnitude(*cv2.split(found)), np.float32)
+    across, down = cv2.split(found)
+    # Not `cv2.magnitude`, whose last digit hangs on where in memory its input lies.
+    return np.asarray(np.sqrt(across * across + down * down), np.float32)
 
 
 def finer_length(flow: cv2.DISOpticalFlow, step: Step, fine: Step, region: Box) -> Flow:

@@ -72,12 +72,10 @@ def share_of(mask: Mask) -> float:
 
 def fitted(image: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The image in the size of the other."""
-    (h, w) = other.shape[:2]
-    return (
-        image
-        if image.shape[:2] == (h, w)
-        else np.asarray(cv2.resize(image, (w, h), None, 0, 0, cv2.INTER_AREA), np.uint8)
-    )
+    h, w = other.shape[:2]
+    if image.shape[:2] == (h, w):
+        return image
+    return np.asarray(cv2.resize(image, (w, h), None, 0, 0, cv2.INTER_AREA), np.uint8)
 
 
 def soft(image: Colours) -> Colours:
@@ -207,7 +205,6 @@ class Scene:
 def things(mask: NDArray[np.uint8], height: Floats) -> tuple[Thing, ...]:
     """The parts of a mask (h, w) that hang together, largest first; specks are left out."""
     h, w = mask.shape
-    # Labels of 16 bits suffice for a picture of working size, and take a third of the time.
     # Labels of 16 bits take a third of the time, and are enough for any picture of working size but a panorama.
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, ltype=cv2.CV_16U if mask.size < 2**18 else cv2.CV_32S)
     found = []
