@@ -54,6 +54,8 @@ class Outcome:
     calibration: Judged
     rest: Judged
     weights: Mapping[str, float]
+    normal_below: float | None = None
+    """The uncertainty under which "normal" is accepted, where a promise sets one."""
 
 
 def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bool = True) -> Outcome:

@@ -90,7 +90,22 @@ def _recorded(result: Mapping[str, Any]) -> Text:
     if result["dropped"]:
         names = ", ".join(map(_plain, result["dropped"]))
         lines.append(f"\nleft out, as their verdict never changes: {names}", "yellow")
+    if "promise" in result:
+        lines.append(f"\n{_promise(result['promise'])}")
     return lines
+
+
+def _promise(found: Mapping[str, Any]) -> str:
+    """How the promise fared, in words."""
+    said = f"promise {found['name']} {found['bound']:g}, confidence {1 - found['delta']:.0%}: "
+    said += f"given in {found['promised']:.0%} of splits"
+    if found["promised"]:
+        said += (
+            f", broken in {_number(found['broken'], '.0%')} of these (on {found['anomalous']:.0f} anomalous cases); "
+        )
+        said += f"missed {_number(found['missed'])}, deferred {_number(found['deferred'])}, "
+        said += f"accepted error {_number(found['accepted_error'])}"
+    return said + (f"; else it {found['reason']}" if found["promised"] < 1 else "")
 
 
 def _spread(metrics: Mapping[str, Any], deviation: Mapping[str, Any]) -> Table:

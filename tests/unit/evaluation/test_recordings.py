@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.recorded import Panel
 from alarm_agents.evaluation.recordings import run_recorded
+from alarm_agents.evaluation.report import render
 from alarm_agents.evaluation.suite import load_suite
 
 ODD = ["a fox runs over the lawn", "a man climbs the fence", "a bear opens the bin"]
@@ -93,6 +96,9 @@ def test_signals_are_put_side_by_side(file: Path) -> None:
         ({"references": {"sources": ["cases.jsonl"]}}, "judged already"),
         ({"calibration": {"leave_out": 9, "fraction": 0.1}}, "leave_out measures"),
         ({"calibration": {"fraction": 1}}, "less than 1"),
+        ({"promise": {"max_missed": 0.1}}, "tested on labels"),
+        ({"promise": {"max_missed": 0.1}, "calibration": {"fraction": 0}}, "tested on labels"),
+        ({"promise": {"max_missed": 0}, "calibration": {}}, "greater than 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(file: Path, changes: dict[str, Any], said: str) -> None:
@@ -150,3 +156,29 @@ def test_a_stated_p_is_worth_what_labels_make_of_it(file: Path) -> None:
     assert set(np.unique(stated)) == {0.01, 0.99}
     assert np.square(borne_out - panel.labels[rest]).mean() < np.square(stated[rest] - panel.labels[rest]).mean()
     assert (panel.p_recalibrated(known[:10]) == panel.p_members).all()
+
+
+def test_a_promise_is_kept_on_cases_that_it_was_not_tested_on(file: Path) -> None:
+    asked = {"max_missed": 0.2, "delta": 0.1}
+    result = run(file, calibration={"fraction": 0.6, "repeats": 5}, promise=asked)
+    promise, metrics = result["promise"], result["metrics"]
+    assert (promise["promised"], promise["broken"], promise["lacking"]) == (1.0, 0.0, None)
+    assert metrics["missed"] == promise["missed"] <= 0.2
+    assert promise["deferred"] == pytest.approx(1 - metrics["coverage"])
+    assert len(result["records"]["calibration"]) == 60  # the half of the calibration part that tested it
+    assert "given in 100% of splits, broken in 0%" in printed(result)
+
+
+def test_a_promise_without_labels_enough_says_how_many_are_missing(file: Path) -> None:
+    short = run(file, calibration={"fraction": 0.1, "repeats": 3}, promise={"max_missed": 0.05})
+    promise = short["promise"]
+    assert (promise["promised"], promise["missed"]) == (0.0, None)
+    assert promise["lacking"] > 20
+    assert f"{promise['lacking']} more answers 'anomalous' are needed" in promise["reason"]
+    assert "given in 0% of splits; else it cannot be promised yet" in printed(short)
+
+
+def printed(result: dict[str, Any]) -> str:
+    console = Console(width=1_000, record=True, file=io.StringIO())
+    console.print(render(result))
+    return console.export_text()
