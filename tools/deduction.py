@@ -25,9 +25,12 @@ HALF = 0.5
 """Likeness up to which a rule's word counts as not said at all."""
 USUAL_SHARE = 0.05
 """What a rule of anomaly speaks of is normal here where more references than this share say it (5% level)."""
-NOVEL, STEEP, TRUSTED = 0.08, 4, 4.0
-"""How unlike each other references may be (mean novelty of one held against the others) for half of the trust in what
-they have in common with a caption, how steeply that falls, and what full trust is against the activity of a rule."""
+NOVEL, STEEP, TRUSTED, DOUBTED = 0.05, 4, 4.0, 0.2
+"""How unlike each other references may be (median novelty of one held against the others) for half of the trust in what
+they have in common with a caption, how steeply that falls, and what full trust is, and the least, against the activity
+of a rule."""
+ODDEST = 0.5
+"""How much the clause that says most of a rule counts beside the mean over clauses, where references tell little."""
 UNTRIED = 0.25
 """The share of full trust where there are not two references to be held against each other."""
 FRESH = 0.2
@@ -134,8 +137,8 @@ class Deduction:
         if left_out:
             self._margin = float(np.median([np.mean([each.margin for each in _acting(held)]) for held in left_out]))
         if len(left_out) > 1:
-            novelty = float(np.mean([self._sum(held).novelty for held in left_out]))
-            self._trust = TRUSTED / (1.0 + (max(0.0, novelty) / NOVEL) ** STEEP)
+            novelty = float(np.median([self._sum(held).novelty for held in left_out]))
+            self._trust = DOUBTED + (TRUSTED - DOUBTED) / (1.0 + (max(0.0, novelty) / NOVEL) ** STEEP)
         self.typical = float(np.median([self._sum(held).oddity for held in left_out])) if left_out else 1.0
         """The median oddity of a reference, held against the others; 1 without any."""
 
@@ -149,13 +152,16 @@ class Deduction:
         """How far what is said is what rules of anomaly say, and how much nearer to these it is than references are.
 
         Both are means over clauses, since a long caption is likelier to hold some odd words. How near something is to
-        normal hangs on which references were drawn: margins count as far as references resemble each other.
+        normal hangs on which references were drawn: margins count as far as references resemble each other, and where
+        these do not, what one clause alone says counts for more.
         """
         if not held:
             return Judged(0.0, 0.0, None)
         acting = _acting(held)
         told = [*acting, *(each for each in held if each not in acting and each.activity >= SAID)]
-        activity = float(np.mean([_active(each) for each in told]))
+        said = [_active(each) for each in told]
+        alone = ODDEST * (1.0 - self._trust / TRUSTED)
+        activity = (1.0 - alone) * float(np.mean(said)) + alone * max(said)
         margin = float(np.mean([each.margin for each in acting]))
         novelty = float(np.mean([each.novelty for each in acting]))
         worst = max(held, key=lambda each: (each.activity >= SAID, each.margin + each.activity))
