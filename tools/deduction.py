@@ -186,7 +186,11 @@ class Deduction:
         nearest, atom, activity = 0.0, None, 0.0
         concerned = self._concerned[clause.kind]
         if len(concerned):
-            covered = self._covered(clause)[concerned]
+            covered = self._covered(clause)
+            for i, exception in self._narrower:
+                if covered[i] >= SAID and self._says(words(clause.text), exception):
+                    covered[i] = 0.0
+            covered = covered[concerned]
             alike = np.maximum(0.0, self._odd_vectors[concerned] @ vector)
             activity, nearest = float(covered.max()), float(alike.max())
             atom = self._odd[concerned[int(np.argmax(covered + alike + (covered >= SAID)))]]
@@ -209,6 +213,17 @@ class Deduction:
         found: NDArray[np.float64] = np.minimum.reduceat(alike, self._word_starts)
         return found
 
+    def _exceptions(self, atom: Atom) -> list[list[str]]:
+        """The words of normal alternatives that say what this one of anomaly says, and more: "parked cars" of "cars"."""
+        usual = [words(clause.text) for _, clause in self._usual]
+        return [each for each in usual if len(each) > len(atom.words) and self._says(each, atom.words)]
+
+    def _says(self, said: Sequence[str], wanted: Sequence[str]) -> bool:
+        """Whether all words that are wanted are said."""
+        alike = self._vectors_of(wanted) @ self._vectors_of(said).T
+        stems = set(map(stem, said))
+        return all(stem(word) in stems or row.max() >= SAID for word, row in zip(wanted, alike, strict=True))
+
     def _vectors_of(self, said: Sequence[str]) -> Vectors:
         """The vectors of words, each embedded once."""
         new = [word for word in dict.fromkeys(said) if word not in self._by_word]
@@ -224,6 +239,7 @@ class Deduction:
         self._word_vectors = self._embedder.embed(said)
         self._word_starts = np.cumsum([0, *(len(atom.words) for atom in self._odd)])[:-1]
         self._odd_vectors = self._embedder.embed([atom.clause.text for atom in self._odd])
+        self._narrower = [(i, said) for i, atom in enumerate(self._odd) for said in self._exceptions(atom)]
         things = [i for i, atom in enumerate(self._odd) if atom.clause.kind == "thing"]
         self._concerned = {"person": np.arange(len(self._odd)), "thing": np.array(things, int)}
 
