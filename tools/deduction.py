@@ -129,6 +129,7 @@ class Deduction:
         if normal:
             self._set_odd([each for i, each in enumerate(odd) if i not in normal])
         self._normal = Statements([clause for _, clause in self._usual], embedder)
+        self._usual_stems = [(clause.kind, set(map(stem, words(clause.text)))) for _, clause in self._usual]
         self._said = Statements(self._bank, embedder)
         self._trust, self._margin = TRUSTED * UNTRIED, -1.0
         # What changes the definition does not tell how alike references are which are there for what is usual.
@@ -195,6 +196,9 @@ class Deduction:
             activity, nearest = float(covered.max()), float(alike.max())
             atom = self._odd[concerned[int(np.argmax(covered + alike + (covered >= SAID)))]]
         by_rule, rule = self._normal.likeness(clause.kind, vector)
+        told = self._told(clause) if by_rule < SAID else -1
+        if told >= 0:
+            by_rule, rule = SAID, told
         by_reference, place = self._said.likeness(clause.kind, vector, without)
         usual, by = ("", None)
         if by_reference >= by_rule and place >= 0:
@@ -213,8 +217,14 @@ class Deduction:
         found: NDArray[np.float64] = np.minimum.reduceat(alike, self._word_starts)
         return found
 
+    def _told(self, clause: Clause) -> int:
+        """The first normal alternative of which every word is said, whatever is said beside it; -1 where none is."""
+        said = set(map(stem, words(clause.text)))
+        places = (i for i, (kind, wanted) in enumerate(self._usual_stems) if kind == clause.kind and wanted <= said)
+        return next(places, -1)
+
     def _exceptions(self, atom: Atom) -> list[list[str]]:
-        """The words of normal alternatives that say what this one of anomaly says, and more: "parked cars" of "cars"."""
+        """The words of normal alternatives that say what this one of anomaly says, and more: "parked cars", "cars"."""
         usual = [words(clause.text) for _, clause in self._usual]
         return [each for each in usual if len(each) > len(atom.words) and self._says(each, atom.words)]
 
