@@ -7,7 +7,8 @@ quick: frame AUROC over all frames but the references, smoothed offline and caus
 default those in `suites/` whose data is there. Printed are the first seed's value, then mean, least and largest over
 the seeds; and what share of frames is beyond the limit that the references teach (smoothed offline, mean over seeds):
 of anomalous frames, of normal ones, and of normal ones as far from any anomalous one as references have to be, since
-captions speak of what comes before labels do, and smoothing spreads it. Exit code 1 where a suite's own bar is missed on average, or causal is more than 0.03 below offline.
+captions speak of what comes before labels do, and smoothing spreads it. Exit code 1 where a suite's own bar is missed
+on average, or causal is more than 0.03 below offline.
 """
 
 from __future__ import annotations
