@@ -70,12 +70,11 @@ def run_recorded(
         "dropped": list(panel.dropped),
         "missing": dict(zip(panel.members, np.isnan(panel.votes).sum(axis=0).tolist(), strict=True)),
         "models": [*panel.members, *panel.dropped],
-        "metrics": metrics,
+        "metrics": {**metrics, "by_group": _by_group(panel, outcomes, accept_below)},
         "metrics_sd": deviation,
         **({"promise": told(panel, promise, found)} if promise else {}),
         "weights": spread([dict(outcome.weights) for outcome in outcomes])[0],
         "rows": rows,
-        "by_group": _by_group(panel, outcomes, accept_below),
         "curves": _curves(panel, outcomes),
         "expectations": [expectation.model_dump() for expectation in expectations],
         "records": {

@@ -36,7 +36,7 @@ def render(result: Mapping[str, Any]) -> RenderableType:
         parts.append(_expectations(result["expectations"]))
     parts.append(_reliability(result["curves"]["reliability"]))
     if "recorded" in result:
-        return Group(*parts, _groups(result["by_group"]))
+        return Group(*parts, _groups(result["metrics"]["by_group"]))
     parts += [_part(name, rows) for name, rows in result["by"].items() if rows and name != "source"]
     return Group(*parts, _cases(result["cases"]))
 
@@ -141,10 +141,12 @@ def _flip(flip: Mapping[str, Any]) -> Table:
 
 
 def flat(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """The metrics one by one, as expectations name them; those with several values as `name.key`."""
+    """The metrics one by one, as expectations name them; those with several values as `name.key`. None by group."""
     found: dict[str, float | None] = {}
     for name, value in metrics.items():
-        found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
+        if name != "by_group":
+            values = value if isinstance(value, Mapping) else {"": value}
+            found |= {f"{name}.{key}" if key else name: one for key, one in values.items()}
     return found
 
 

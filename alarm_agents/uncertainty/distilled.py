@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int_]
 STRENGTH = 0.1
 """Inverse of the regularisation (scikit-learn's C): a tenth of its default."""
 FOLDS = 5
@@ -38,10 +38,10 @@ class Distilled:
 
     def __init__(self, seen: Sequence[str], anomalous: Sequence[bool]) -> None:
         """From what was seen, one text a verdict, and whether that verdict was "anomalous"; see `enough`."""
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-        self._pipe = make_pipeline(words, LogisticRegression(C=STRENGTH, max_iter=1_000))
-        self._told = list(seen), np.asarray(anomalous, bool)
-        self._pipe.fit(*self._told)
+        self._words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+        self._seen, self._anomalous = list(seen), np.asarray(anomalous, bool)
+        self._rows = self._words.fit_transform(self._seen)
+        self._learned = _classifier().fit(self._rows, self._anomalous)
 
     @classmethod
     def enough(cls, anomalous: Sequence[bool]) -> bool:
@@ -50,27 +50,42 @@ class Distilled:
 
     def p(self, seen: Sequence[str]) -> FloatArray:
         """The p of a verdict "anomalous" on each text, in [0, 1]: a ranking near the share of such verdicts."""
-        found: FloatArray = self._pipe.predict_proba(list(seen))[:, 1] if len(seen) else np.zeros(0)
-        return found
+        return _odd(self._learned, self._words.transform(list(seen))) if len(seen) else np.zeros(0)
+
+    def p_answered(
+        self, places: NDArray[np.int_], anomalous: NDArray[np.bool_], wanted: NDArray[np.int_]
+    ) -> FloatArray:
+        """`p` of the texts at the `wanted` places, where people's answers on those at `places` are verdicts as well."""
+        rows = np.concatenate([np.arange(len(self._seen)), places])
+        told = np.concatenate([self._anomalous, anomalous])
+        return _odd(_classifier().fit(self._rows[rows], told), self._rows[wanted])
 
     def frequency(self, seen: Sequence[str]) -> FloatArray | None:
         """How often members call each text anomalous, in [0, 1]; None where what is seen does not tell that.
 
         `p` spread as verdicts on texts that were held out have it (Platt, 1999): a p that a limit can be set on.
         """
-        return None if self._curve is None else np.asarray(self._curve.predict_proba(_odds(self.p(seen)))[:, 1], float)
+        return None if self._curve is None else _odd(self._curve, _odds(self.p(seen)))
 
     @cached_property
     def _curve(self) -> LogisticRegression | None:
-        seen, anomalous = self._told
-        _, texts = np.unique(seen, return_inverse=True)  # what was seen alike is held out together
+        anomalous = self._anomalous
+        _, texts = np.unique(self._seen, return_inverse=True)  # what was seen alike is held out together
         if min(len(np.unique(texts[anomalous == kind])) for kind in (True, False)) < FOLDS:
             return None
-        folds = StratifiedGroupKFold(FOLDS)
-        p = cross_val_predict(self._pipe, seen, anomalous, groups=texts, cv=folds, method="predict_proba")[:, 1]
+        held_out = {"groups": texts, "cv": StratifiedGroupKFold(FOLDS), "method": "predict_proba"}
+        p = cross_val_predict(_classifier(), self._rows, anomalous, **held_out)[:, 1]
         if roc_auc_score(anomalous, p) < TELLING:
             return None
         return LogisticRegression(C=np.inf, max_iter=1_000).fit(_odds(p), anomalous)
+
+
+def _classifier() -> LogisticRegression:
+    return LogisticRegression(C=STRENGTH, max_iter=1_000)
+
+
+def _odd(learned: LogisticRegression, rows: Any) -> FloatArray:
+    return np.asarray(learned.predict_proba(rows)[:, 1], float)
 
 
 def _odds(p: FloatArray) -> FloatArray:

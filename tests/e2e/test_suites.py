@@ -138,13 +138,13 @@ def test_captions_are_perceptions_to_any_scenario(alarm: Alarm, taught: bool) ->
 
 def test_what_joins_the_references_stops_alarming_and_the_rest_is_still_told(alarm: Alarm) -> None:
     rides, jumps = "a man rides a motorcycle across the lawn", "a woman throws stones at a car"
-    odd = {5: rides, 8: jumps, 11: rides}  # stretches of 60 captions
-    texts = [odd.get(i // 60, WALKS[i // 4 % 4]) for i in range(840)]
+    odd = {4: rides, 6: jumps, 8: rides}  # stretches of 80 captions
+    texts = [odd.get(i // 80, WALKS[i // 4 % 4]) for i in range(800)]
     captions(alarm.folder / "day.csv", [(int(text in odd.values()), text) for text in texts])
     text = """
 name: flips
 scenario: walkway
-references: {kind: captions, path: day.csv, frames: 10, guard: 25}
+references: {kind: captions, path: day.csv, frames: 40, guard: 25}
 cases: [{source: {kind: captions, path: day.csv}}]
 flip: {says: motorcycle, frames: 10}
 expect: {flip.fell: {min: 0.8}, flip.rest_moved: {max: 0.02}}
