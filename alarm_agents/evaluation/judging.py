@@ -60,7 +60,7 @@ class Outcome:
 
 def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bool = True) -> Outcome:
     """The members' p and, with labels, what memory says; uncertainty is the fitted combination, or one signal alone."""
-    members = mean_of(panel.p_answered(split.calibration) if labels else panel.p_members)
+    members = mean_of(panel.p_recalibrated(split.calibration) if labels else panel.p_members)
     known = split.calibration[np.isfinite(members[split.calibration])]
     if not labels or len(known) < FEWEST:
         rest = _described(panel, split.rest, split.rest, members[split.rest], None)

@@ -21,7 +21,7 @@ from alarm_agents.tools.deduction import Deduction, Judged
 from alarm_agents.types import Label, Rule
 from alarm_agents.uncertainty import signals
 from alarm_agents.uncertainty.alarm2025 import pair_similarities
-from alarm_agents.uncertainty.distilled import FOLDS, Distilled
+from alarm_agents.uncertainty.distilled import Distilled
 from alarm_agents.uncertainty.recalibration import Recalibrated
 
 FloatArray = NDArray[np.float64]
@@ -116,41 +116,31 @@ class Panel:
         return self._table(_stated)
 
     @cached_property
-    def _told(self) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-        """The case and the member of each verdict that there is."""
-        rows, members = np.nonzero(np.isfinite(self.votes))
-        return rows, members
-
-    @cached_property
-    def _distilled(self) -> Distilled | None:
-        """What all verdicts say of what was seen; None where there are too few, or no words."""
-        texts = [self.seen[row][member] for row, member in zip(*self._told, strict=True)]
-        odd = (self.votes[self._told] == 1).tolist()
-        return Distilled(texts, odd) if all(texts) and Distilled.enough(odd) else None
+    def distilled(self) -> FloatArray | None:
+        """The p of each member's verdict as distilled from all verdicts; None where there are too few, or no words."""
+        told = np.isfinite(self.votes)
+        texts = [text for row, ok in zip(self.seen, told, strict=True) for text in np.array(row)[ok].tolist()]
+        odd = [bool(vote) for vote in self.votes[told]]
+        if not all(texts) or not Distilled.enough(odd):
+            return None
+        p = np.full(told.shape, np.nan)
+        p[told] = Distilled(texts, odd).p(texts)
+        return p
 
     @cached_property
     def p_members(self) -> FloatArray:
         """The p of each member: distilled, else the one that it stated, else its vote, which is its only sample."""
-        return self.p_answered(np.zeros(0, int))
+        return self._p(self.stated)
 
-    def p_answered(self, known: NDArray[np.int_]) -> FloatArray:
-        """`p_members`, as people's answers to the `known` cases bear them out.
+    def p_recalibrated(self, known: NDArray[np.int_]) -> FloatArray:
+        """`p_members`, the stated ones as the labels of the `known` cases bear them out, member by member."""
+        truth = self.labels[known]
+        return self._p(np.column_stack([Recalibrated(each[known], truth).p(each) for each in self.stated.T]))
 
-        Where p is distilled, an answer is one more verdict on what each member saw of its case, and known cases are
-        distilled by the answers to others; a stated p becomes what such have been worth, member by member.
-        """
-        if self._distilled is None:
-            truth = self.labels[known]
-            stated = np.column_stack([Recalibrated(each[known], truth).p(each) for each in self.stated.T])
-            return np.where(np.isfinite(stated), stated, self.votes)
-        rows, found = self._told[0], np.full(self.votes.shape, np.nan)
-        p, fold = np.zeros(len(rows)), np.full(len(self.cases), FOLDS)
-        fold[known] = np.arange(len(known)) % FOLDS
-        for each in np.unique(fold):
-            wanted, answered = (fold[rows] == each).nonzero()[0], ((fold != each) & (fold < FOLDS))[rows].nonzero()[0]
-            p[wanted] = self._distilled.p_answered(answered, self.labels[rows[answered]] == 1, wanted)
-        found[self._told] = p
-        return found
+    def _p(self, stated: FloatArray) -> FloatArray:
+        if self.distilled is not None:
+            return self.distilled
+        return np.where(np.isfinite(stated), stated, self.votes)
 
     @cached_property
     def signals(self) -> dict[str, list[float | None]]:

@@ -1,6 +1,6 @@
 """What a model's verdict is worth as a probability, where no log-probabilities tell: learned from stored cases.
 
-In this order: what verdicts say of such sights (`alarm_agents.uncertainty.distilled`; members' own, no labels needed),
+In this order: what all members' verdicts say of such sights (`alarm_agents.uncertainty.distilled`, no labels needed),
 else the share of a member's samples, else the number that it stated, as people's answers have borne such numbers out.
 """
 
@@ -65,18 +65,17 @@ class Worth:
         return None if found is None else float(found[0])
 
     def _told(self) -> list[tuple[str, bool]]:
-        """What was seen and said of it in the latest cases: by members that say themselves how sure they are, at first
-        sight, and by people, whose answer is one more verdict on what each of these saw.
+        """The first verdicts of the latest cases that say themselves how sure they are: what was seen, and which.
+
+        No answers of people: what these say of cases that are unlike theirs is for memory to judge, which is gated.
         """
-        found = []
-        for case in self._labelled.workspace.cases.latest(list(self._labelled.runs), READ):
-            answer = answered_label(case.resolution)
-            for verdict in signals.usable(case.verdicts):
-                text = sight(case.perceptions, verdict.model)
-                if verdict.round == 0 and verdict.p_stated is not None and text:
-                    found.append((text, verdict.p_stated >= 0.5))
-                    found += [(text, answer is Label.ANOMALOUS)] if answer is not Label.UNKNOWN else []
-        return found
+        cases = self._labelled.workspace.cases.latest(list(self._labelled.runs), READ)
+        return [
+            (text, verdict.p_stated >= 0.5)
+            for case in cases
+            for verdict in signals.usable(case.verdicts)
+            if verdict.round == 0 and verdict.p_stated is not None and (text := sight(case.perceptions, verdict.model))
+        ]
 
     def _borne_out(self, model: str, stated: float) -> float:
         """What the p that the model stated is worth, in [0, 1]; as stated until enough cases were answered."""

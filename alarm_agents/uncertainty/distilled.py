@@ -21,7 +21,6 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int_]
 STRENGTH = 0.1
 """Inverse of the regularisation (scikit-learn's C): a tenth of its default."""
 FOLDS = 5
@@ -51,14 +50,6 @@ class Distilled:
     def p(self, seen: Sequence[str]) -> FloatArray:
         """The p of a verdict "anomalous" on each text, in [0, 1]: a ranking near the share of such verdicts."""
         return _odd(self._learned, self._words.transform(list(seen))) if len(seen) else np.zeros(0)
-
-    def p_answered(
-        self, places: NDArray[np.int_], anomalous: NDArray[np.bool_], wanted: NDArray[np.int_]
-    ) -> FloatArray:
-        """`p` of the texts at the `wanted` places, where people's answers on those at `places` are verdicts as well."""
-        rows = np.concatenate([np.arange(len(self._seen)), places])
-        told = np.concatenate([self._anomalous, anomalous])
-        return _odd(_classifier().fit(self._rows[rows], told), self._rows[wanted])
 
     def frequency(self, seen: Sequence[str]) -> FloatArray | None:
         """How often members call each text anomalous, in [0, 1]; None where what is seen does not tell that.

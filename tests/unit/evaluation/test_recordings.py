@@ -150,24 +150,10 @@ def test_a_stated_p_is_worth_what_labels_make_of_it(file: Path) -> None:
     file.write_text("\n".join(map(json.dumps, rows)))
     panel = Panel.read([(file, None)])
     stated, (known, rest) = panel.stated[:, 0], np.split(np.arange(200), 2)
-    borne_out = panel.p_answered(known)[rest, 0]
+    borne_out = panel.p_recalibrated(known)[rest, 0]
     assert set(np.unique(stated)) == {0.01, 0.99}
     assert np.square(borne_out - panel.labels[rest]).mean() < np.square(stated[rest] - panel.labels[rest]).mean()
-    assert (panel.p_answered(known[:10]) == panel.p_members).all()
-
-
-def test_answers_count_as_one_more_verdict_and_never_for_their_own_case(file: Path) -> None:
-    panel, known = Panel.read([(file, None)]), np.arange(100)
-    p, told = panel.p_answered(known), np.isfinite(panel.votes)
-    wrong = [np.abs(each[100:] - panel.labels[100:, None])[told[100:]].mean() for each in (panel.p_members, p)]
-    assert wrong[1] < wrong[0]
-    flipped = Panel(panel.cases, panel.labels.copy(), panel.members, panel.dropped)
-    flipped.labels[[7, 150]] = 1 - flipped.labels[[7, 150]]
-    again = flipped.p_answered(known)
-    assert (again[7] == p[7]).all()
-    assert not np.array_equal(again, p, equal_nan=True)
-    flipped.labels[7] = panel.labels[7]
-    assert np.array_equal(flipped.p_answered(known), p, equal_nan=True)  # an answer that is not known counts nowhere
+    assert (panel.p_recalibrated(known[:10]) == panel.p_members).all()
 
 
 def test_a_promise_is_kept_on_cases_that_it_was_not_tested_on(file: Path) -> None:
