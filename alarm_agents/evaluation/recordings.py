@@ -52,7 +52,8 @@ def run_recorded(
         raise ScenarioError(f"calibration: {error}", where=str(suite.folder)) from error
     progress(f"judging {len(panel.cases)} cases, {len(parts)} splits")
     accept_below = scenario.uncertainty.accept_below
-    promise = suite.promise and [by_promise(panel, part, suite.promise) for part in parts]
+    asked = suite.promise
+    promise = [by_promise(panel, part, asked) for part in parts] if asked is not None else []
     outcomes = [outcome for outcome, _ in promise] if promise else [by_system(panel, part) for part in parts]
     found = [_metrics(panel, outcome, outcome.rest.rows, accept_below) for outcome in outcomes]
     metrics, deviation = _over(found)

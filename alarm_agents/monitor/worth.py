@@ -57,8 +57,8 @@ class Worth:
         """How often members call such a sight anomalous; None without words, or until that can be told."""
         if self._given >= self._due:
             told = self._told()
-            enough = Distilled.enough([odd for _, odd in told])
-            self._distilled = Distilled(*map(list, zip(*told, strict=True))) if enough else None
+            texts, odd = [text for text, _ in told], [odd for _, odd in told]
+            self._distilled = Distilled(texts, odd) if Distilled.enough(odd) else None
             self._due = self._given + max(Distilled.FEWEST, round(AGAIN * len(told)))
         self._given += 1
         found = self._distilled.frequency([seen]) if self._distilled is not None and seen else None
