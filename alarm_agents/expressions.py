@@ -36,10 +36,10 @@ def _compiled(expression: str) -> cel.Program:
         ) from error
 
 
-def check(expression: str, names: Iterable[str] = (), *, where: str = "") -> None:
-    """Raise `ExpressionError` unless `expression` compiles and uses only CEL's functions and top-level `names`.
+def check(expression: str, known: Iterable[str] = (), *, where: str = "") -> None:
+    """Raise `ExpressionError` unless `expression` compiles and uses only CEL's functions and top-level names `known`.
 
-    With no `names`, any may be used.
+    With none `known`, any may be used.
     """
     try:
         program = _compiled(expression)
@@ -52,14 +52,19 @@ def check(expression: str, names: Iterable[str] = (), *, where: str = "") -> Non
             where=where,
             remedy="use size, contains, startsWith, endsWith, matches, exists, all, ...",
         )
-    known = set(names)
-    unknown = sorted(set(program.variables()) - known - set(_BINDING.findall(expression))) if known else []
+    allowed = set(known)
+    unknown = sorted(names(expression) - allowed) if allowed else []
     if unknown:
         raise ExpressionError(
             f"'{expression}' uses {', '.join(unknown)}, which is not known here",
             where=where,
-            remedy=f"use one of {', '.join(sorted(known))}",
+            remedy=f"use one of {', '.join(sorted(allowed))}",
         )
+
+
+def names(expression: str) -> set[str]:
+    """The names that a valid expression speaks of: what it depends on."""
+    return set(_compiled(expression).variables()) - set(_BINDING.findall(expression))
 
 
 def holds(expression: str, values: Mapping[str, Any]) -> bool:

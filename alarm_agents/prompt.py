@@ -16,6 +16,7 @@ from alarm_agents.errors import ScenarioError
 PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
     "perceiver": ("normal", "zones", "questions", "pictures", "hints"),
     "inducer": ("normal", "asked", "seen"),
+    "predicate": ("measures", "zones", "rule"),
     "reasoner": ("normal", "rules", "similar", "window", "seen", "pictures"),
     "region": ("normal", "rules", "seen", "pictures"),
     "focus": ("normal", "rules", "seen", "why", "region", "pictures"),

@@ -5,7 +5,7 @@
 Nothing is known to be odd in the footage as it is: at most six incidents a minute is the bar. The stretch, of which
 every fourth frame is kept, must raise one of its own, which a window that shows some of it opens. With `--teach` the
 first 40% of the footage are the references, and the rest is watched; without, the source's own first seconds set the
-threshold.
+threshold. Exit code 1 where either is missed.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def incidents(video: Path, scenario: Scenario, workspace: Workspace, normal: Pat
         return asyncio.run(work())
 
 
-def measure(source: Path, folder: Path, at: float, seconds: float, *, taught: bool) -> Table:
-    """One table: the footage as it is, and with the stretch."""
+def measure(source: Path, folder: Path, at: float, seconds: float, *, taught: bool) -> tuple[Table, bool]:
+    """One table: the footage as it is, and with the stretch; whether both bars are met."""
     scenario = load_scenario("generic")
     # Every frame of it: what is watched is sampled from the clips, which are as the camera would have recorded them.
     whole = scenario.model_copy(update={"source": scenario.source.model_copy(update={"fps": MOST})})
@@ -65,6 +65,7 @@ def measure(source: Path, folder: Path, at: float, seconds: float, *, taught: bo
     table = Table(title=f"{source.name}, a stretch at {start:.1f} to {end:.1f} s", title_justify="left")
     for name in ("", "incidents", "a minute", "when", "verdict"):
         table.add_column(name)
+    met = True
     for name, pictures in clips.items():
         file = folder / f"{name.replace(' ', '-')}.mp4"
         encode(file, (picture.image for picture in pictures), rate)
@@ -72,19 +73,20 @@ def measure(source: Path, folder: Path, at: float, seconds: float, *, taught: bo
         found = incidents(file, scenario, workspace, normal)
         each = 60 * len(found) / (len(pictures) / rate)
         if name == "as it is":
-            verdict = "within 6 a minute" if each <= INCIDENTS_BAR else "OVER 6 a minute"
+            good, verdict = each <= INCIDENTS_BAR, "within 6 a minute" if each <= INCIDENTS_BAR else "OVER 6 a minute"
         else:
             opening = [workspace.cases.get(incident.cases[0]).window for incident in found]
             own = any(window.start < end and start < window.end for window in opening)
             inside = any(incident.start < end and start < incident.end for incident in found)
-            verdict = "raised" if own else "WITHIN ANOTHER" if inside else "NOT RAISED"
+            good, verdict = own, "raised" if own else "WITHIN ANOTHER" if inside else "NOT RAISED"
+        met &= good
         times = ", ".join(f"{incident.start:.1f}-{incident.end:.1f} s" for incident in found)
         table.add_row(name, str(len(found)), f"{each:.1f}", times, verdict)
-    return table
+    return table, met
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table; exit with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="a video")
     parser.add_argument("--at", type=float, default=0.6, help="where the stretch begins, as a share of the footage")
@@ -92,8 +94,9 @@ def main() -> None:
     parser.add_argument("--teach", action="store_true", help="learn from the first 40%% of the footage")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        table = measure(chosen.source, Path(name), chosen.at, chosen.seconds, taught=chosen.teach)
-        Console(width=110, file=sys.stdout).print(table)
+        table, met = measure(chosen.source, Path(name), chosen.at, chosen.seconds, taught=chosen.teach)
+    Console(width=110).print(table)
+    sys.exit(not met)
 
 
 if __name__ == "__main__":

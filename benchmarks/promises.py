@@ -1,6 +1,7 @@
 """Whether promises are kept, and drift is told in time, in simulated deployments on recorded cases.
 
     python benchmarks/promises.py [SUITE] [--runs 500] [--rate 0.05] [--seed 0] [--other SUITE]
+        [--parts missed alarms drift] [--prevalences 0.5 0.01 0.001]
 
 The suite is run once; its cases (uncertainty, label by the agents, true label, words) are what deployments draw from,
 at 50%, 1% and 0.1% of anomalous cases. Without a suite, and without `../shared/data`, cases are generated. In ten
@@ -19,7 +20,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,7 @@ from alarm_agents.workspace import Workspace
 
 MAX_MISSED, DELTA, ACCEPT_BELOW = 0.10, 0.1, 0.6
 PREVALENCES = (0.5, 0.01, 0.001)
+PARTS = ("missed", "alarms", "drift")
 ANOMALIES = 3_000
 """Anomalous cases of a deployment, on average: at 0.1% these are three million cases."""
 ROUNDS = 10
@@ -165,13 +167,21 @@ def deployment(
     return Outcome(promised, worst, reviewed)
 
 
-def promises(population: Population, runs: int, rate: float, rng: np.random.Generator, console: Console) -> bool:
+def promises(
+    population: Population,
+    prevalences: Sequence[float],
+    *,
+    runs: int,
+    rate: float,
+    rng: np.random.Generator,
+    console: Console,
+) -> bool:
     """Print how promises fared at each prevalence; whether they were kept."""
     table = Table(title=f"max_missed {MAX_MISSED}, delta {DELTA}, audit_rate {rate}: {runs} deployments each")
     for name in ("prevalence", "cases", "reviewed", "promised", "broken", "deferred", "missed", "without promise"):
         table.add_column(name, justify="right")
     kept = True
-    for prevalence in PREVALENCES:
+    for prevalence in prevalences:
         outcomes = [deployment(population, prevalence, rate, rng) for _ in range(runs)]
         given = [outcome.threshold for outcome in outcomes if outcome.threshold is not None]
         broken = float(np.mean([outcome.worst > MAX_MISSED for outcome in outcomes]))
@@ -189,7 +199,7 @@ def promises(population: Population, runs: int, rate: float, rng: np.random.Gene
             f"deferred {population.asked(ACCEPT_BELOW, prevalence):.1%}, missed {population.missed(ACCEPT_BELOW):.3f}",
         )
     console.print(table)
-    alone = [deployment(population, prevalence, rate, rng, audited=False) for prevalence in PREVALENCES]
+    alone = [deployment(population, prevalence, rate, rng, audited=False) for prevalence in prevalences]
     silent = all(outcome.threshold is None for outcome in alone)
     console.print(f"labels from deferred cases alone: {'nothing is promised' if silent else 'A PROMISE IS GIVEN'}")
     return kept and silent
@@ -308,6 +318,17 @@ def false_alarms(population: Population, runs: int, rate: float, rng: np.random.
     return broken <= DELTA * runs
 
 
+def drift(population: Population, others: Sequence[Path], shifted_to: Callable[..., bool]) -> bool:
+    """Shift to another clip, and to each of the other suites; whether drift was told in time."""
+    good = shifted_to("another clip", population, large(population))
+    for other in others:
+        after = population_of(other)
+        good &= shifted_to(f"cases of {other.stem}", joined(population, after), [1])
+        if load_suite(other).recorded:
+            good &= shifted_to(f"another category of {other.stem}", after, large(after))
+    return good
+
+
 def main() -> None:
     """Measure, print, and exit with 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -316,6 +337,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.05, help="the audit rate")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--other", type=Path, help="what comes after a shift to something else altogether")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to simulate; default: all")
+    parser.add_argument("--prevalences", nargs="+", type=float, default=PREVALENCES, help="shares of anomalous cases")
     options = parser.parse_args()
     rng, console = np.random.default_rng(options.seed), Console(width=140)
     real = (SUITE.parent / "../../shared/data/captions").is_dir()
@@ -325,16 +348,15 @@ def main() -> None:
     console.print(
         f"{suite.name if suite else 'generated'}: {len(population.p)} cases, {odd} anomalous, {groups} groups"
     )
-    good = promises(population, options.runs, options.rate, rng, console)
-    good &= false_alarms(population, options.runs, options.rate, rng, console)
-    shifted_to = partial(shifts, runs=options.runs, rng=rng, console=console)
-    good &= shifted_to("another clip", population, large(population))
-    for other in [options.other] if options.other else OTHERS if real else []:
-        after = population_of(other)
-        name = f"cases of {other.stem}"
-        good &= shifted_to(name, joined(population, after), [1])
-        if load_suite(other).recorded:
-            good &= shifted_to(f"another category of {other.stem}", after, large(after))
+    good, runs, rate = True, options.runs, options.rate
+    if "missed" in options.parts:
+        asked = options.prevalences
+        good &= promises(population, asked, runs=runs, rate=rate, rng=rng, console=console)
+    if "alarms" in options.parts:
+        good &= false_alarms(population, runs, rate, rng, console)
+    if "drift" in options.parts:
+        others = [options.other] if options.other else OTHERS if real else []
+        good &= drift(population, others, partial(shifts, runs=runs, rng=rng, console=console))
     sys.exit(0 if good else 1)
 
 

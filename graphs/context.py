@@ -18,7 +18,7 @@ from alarm_agents.sources.media import Media
 from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.registry import Toolbox
 from alarm_agents.tools.work import Work
-from alarm_agents.types import Acceptance, Window
+from alarm_agents.types import Acceptance, Verdict, Window
 from alarm_agents.uncertainty.combination import Combination
 from alarm_agents.uncertainty.monitor import USUAL
 from alarm_agents.workspace.cases import CaseStore
@@ -33,9 +33,9 @@ class Live:
         return core_schema.any_schema()
 
 
-def as_stated(_model: str, p: float) -> float:
+def as_stated(verdict: Verdict, _seen: str, _samples: int) -> Verdict:
     """The p that a model stated, taken at its word."""
-    return p
+    return verdict
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Context(Live):
     """The weights of uncertainty's signals, by the number of their fit."""
     acceptance: Callable[[], Acceptance] = field(default=Acceptance)
     """Up to which uncertainty verdicts are accepted now, as promises have it."""
-    stated: Callable[[str, float], float] = field(default=as_stated)
-    """What the p that a model stated is worth."""
+    worth: Callable[[Verdict, str, int], Verdict] = field(default=as_stated)
+    """A verdict of which the model stated p, with what that is worth, see `alarm_agents.monitor.worth`."""
     gate_above: float | None = field(default=None)
     """The expert's score under which the gate concludes a window; None keeps the gate open."""
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from alarm_agents.agents.drafts import objections
 from alarm_agents.agents.reasoner import Question, by_rules
 from alarm_agents.graphs.context import Context
-from alarm_agents.memory.embedders import default_embedder
+from alarm_agents.memory.embedders import Embedder, default_embedder
+from alarm_agents.memory.texts import sight
 from alarm_agents.scenario import EMBEDDED
 from alarm_agents.tools.deduction import Deduction
-from alarm_agents.types import Label, Parse, Perception, Rule, Verdict
+from alarm_agents.types import Parse, Perception, Rule, Verdict
 from alarm_agents.uncertainty import signals
 
 
@@ -40,15 +44,18 @@ def critic(question: Question, verdicts: Sequence[Verdict]) -> float | None:
     return signals.critic(first, against)
 
 
-def borne_out(verdicts: Sequence[Verdict], context: Context) -> list[Verdict]:
-    """The verdicts, each p that a model stated as what it is worth; the label follows p."""
-    return [verdict if verdict.p_stated is None else _worth(verdict, context) for verdict in verdicts]
+def borne_out(verdicts: Sequence[Verdict], perceptions: Sequence[Perception], context: Context) -> list[Verdict]:
+    """The verdicts, each p that a model stated as what it is worth; the label follows p.
 
-
-def _worth(verdict: Verdict, context: Context) -> Verdict:
-    assert verdict.p_stated is not None
-    p = context.stated(verdict.model, verdict.p_stated)
-    return verdict.model_copy(update={"p_anomaly": p, "label": Label.ANOMALOUS if p >= 0.5 else Label.NORMAL})
+    `perceptions` is what they were judged by; a model that perceived for itself is taken to have judged by that.
+    """
+    stated = [verdict.model for verdict in verdicts if verdict.p_stated is not None]
+    return [
+        verdict
+        if verdict.p_stated is None
+        else context.worth(verdict, sight(perceptions, verdict.model), stated.count(verdict.model))
+        for verdict in verdicts
+    ]
 
 
 def _words(perception: Perception) -> list[str]:
@@ -66,6 +73,23 @@ def _first(verdict: Verdict) -> Verdict:
     return verdict.model_copy(update={"label": draft.label, "p_anomaly": draft.p_anomaly})
 
 
-@lru_cache(maxsize=8)
+class _Kept:
+    """The default embedder, each text embedded once: which rules are recalled changes, what they say does not."""
+
+    def __init__(self) -> None:
+        self._embedder = default_embedder()
+        self.name = self._embedder.name
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See `Embedder.embed`."""
+        return np.stack([_vector(self._embedder, text) for text in texts]) if texts else self._embedder.embed([])
+
+
+@lru_cache(maxsize=8_192)
+def _vector(embedder: Embedder, text: str) -> NDArray[np.float32]:
+    return embedder.embed([text])[0]
+
+
+@lru_cache(maxsize=64)
 def _deduction(rules: tuple[Rule, ...]) -> Deduction:
-    return Deduction(default_embedder(), rules, ())
+    return Deduction(_Kept(), rules, ())

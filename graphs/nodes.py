@@ -139,7 +139,7 @@ async def reason(state: MonitorState, runtime: Runtime[Context]) -> Update:
         raise ModelsDownError(f"no model answers ({', '.join(sorted(down))})")
     if not signals.usable(verdicts) and context.scenario.when_models_fail == "detector-only":
         verdicts += _detector_only(verdicts, question)
-    return {"verdicts": _keyed(borne_out(verdicts, context))}
+    return {"verdicts": _keyed(borne_out(verdicts, question.perceptions, context))}
 
 
 async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
@@ -174,7 +174,7 @@ async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
     asking = perceivers_tool(eyes, question, context.media, context.scenario)
     toolbox = context.tools.including(*[Entry(asking, "built in", limits.seconds)] if eyes else [])
     found = await context.reflector.reflect(question, latest(state), work, toolbox, number, limits=limits)
-    verdicts = borne_out([found.verdict], context)
+    verdicts = borne_out([found.verdict], question.perceptions, context)
     if context.reflector.model is None or not limits.overrules:
         # Experts see less than models do: their second look never overrules what models say. A model may be a
         # reasoner, too, and both of its voices count.

@@ -182,6 +182,13 @@ def written_by_person(text: str, kind: RuleKind, *, predicate: str | None, sever
     )
 
 
+def proposed(rule: Rule, predicate: str, *, author: str, said: str) -> Rule:
+    """A rule beside a person's, with the predicate that a model has read from its words; it waits for approval."""
+    provenance = Provenance(origin="person", author=author, note=said)
+    update = {"predicate": predicate, "status": RuleStatus.PROPOSED, "provenance": provenance}
+    return rule.model_copy(update={"id": rule_id(f"{rule.text} {predicate}"), **update})
+
+
 def _says(rule: Rule) -> str:
     """All of a rule but its version and its time."""
     return rule.model_dump_json(exclude={"version", "created"})

@@ -20,6 +20,12 @@ def seen(perceptions: Iterable[Perception]) -> str:
     return ". ".join(dict.fromkeys(text for text in (*(p.caption for p in kept), *facts) if text))
 
 
+def sight(perceptions: Iterable[Perception], member: str) -> str:
+    """What a member judged by, in words: what it perceived itself, else what all perceivers saw."""
+    kept = tuple(perceptions)
+    return seen(each for each in kept if each.member == member) or seen(kept)
+
+
 def written(perceptions: Iterable[Perception], verdicts: Iterable[Verdict]) -> str:
     """All that case memory goes by, member by member: what each saw, and why it judged so, where its verdict stands."""
     found: dict[str, list[str]] = {}

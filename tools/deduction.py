@@ -25,9 +25,12 @@ HALF = 0.5
 """Likeness up to which a rule's word counts as not said at all."""
 USUAL_SHARE = 0.05
 """What a rule of anomaly speaks of is normal here where more references than this share say it (5% level)."""
-NOVEL, STEEP, TRUSTED = 0.08, 4, 4.0
-"""How unlike each other references may be (mean novelty of one held against the others) for half of the trust in what
-they have in common with a caption, how steeply that falls, and what full trust is against the activity of a rule."""
+NOVEL, STEEP, TRUSTED, DOUBTED = 0.05, 4, 4.0, 0.2
+"""How unlike each other references may be (median novelty of one held against the others) for half of the trust in what
+they have in common with a caption, how steeply that falls, and what full trust is, and the least, against the activity
+of a rule."""
+ODDEST = 0.5
+"""How much the clause that says most of a rule counts beside the mean over clauses, where references tell little."""
 UNTRIED = 0.25
 """The share of full trust where there are not two references to be held against each other."""
 FRESH = 0.2
@@ -126,6 +129,7 @@ class Deduction:
         if normal:
             self._set_odd([each for i, each in enumerate(odd) if i not in normal])
         self._normal = Statements([clause for _, clause in self._usual], embedder)
+        self._usual_stems = [(clause.kind, set(map(stem, words(clause.text)))) for _, clause in self._usual]
         self._said = Statements(self._bank, embedder)
         self._trust, self._margin = TRUSTED * UNTRIED, -1.0
         # What changes the definition does not tell how alike references are which are there for what is usual.
@@ -134,8 +138,8 @@ class Deduction:
         if left_out:
             self._margin = float(np.median([np.mean([each.margin for each in _acting(held)]) for held in left_out]))
         if len(left_out) > 1:
-            novelty = float(np.mean([self._sum(held).novelty for held in left_out]))
-            self._trust = TRUSTED / (1.0 + (max(0.0, novelty) / NOVEL) ** STEEP)
+            novelty = float(np.median([self._sum(held).novelty for held in left_out]))
+            self._trust = DOUBTED + (TRUSTED - DOUBTED) / (1.0 + (max(0.0, novelty) / NOVEL) ** STEEP)
         self.typical = float(np.median([self._sum(held).oddity for held in left_out])) if left_out else 1.0
         """The median oddity of a reference, held against the others; 1 without any."""
 
@@ -149,13 +153,16 @@ class Deduction:
         """How far what is said is what rules of anomaly say, and how much nearer to these it is than references are.
 
         Both are means over clauses, since a long caption is likelier to hold some odd words. How near something is to
-        normal hangs on which references were drawn: margins count as far as references resemble each other.
+        normal hangs on which references were drawn: margins count as far as references resemble each other, and where
+        these do not, what one clause alone says counts for more.
         """
         if not held:
             return Judged(0.0, 0.0, None)
         acting = _acting(held)
         told = [*acting, *(each for each in held if each not in acting and each.activity >= SAID)]
-        activity = float(np.mean([_active(each) for each in told]))
+        said = [_active(each) for each in told]
+        alone = ODDEST * (1.0 - self._trust / TRUSTED)
+        activity = (1.0 - alone) * float(np.mean(said)) + alone * max(said)
         margin = float(np.mean([each.margin for each in acting]))
         novelty = float(np.mean([each.novelty for each in acting]))
         worst = max(held, key=lambda each: (each.activity >= SAID, each.margin + each.activity))
@@ -180,11 +187,18 @@ class Deduction:
         nearest, atom, activity = 0.0, None, 0.0
         concerned = self._concerned[clause.kind]
         if len(concerned):
-            covered = self._covered(clause)[concerned]
+            covered = self._covered(clause)
+            for i, exception in self._narrower:
+                if covered[i] >= SAID and self._says(words(clause.text), exception):
+                    covered[i] = 0.0
+            covered = covered[concerned]
             alike = np.maximum(0.0, self._odd_vectors[concerned] @ vector)
             activity, nearest = float(covered.max()), float(alike.max())
             atom = self._odd[concerned[int(np.argmax(covered + alike + (covered >= SAID)))]]
         by_rule, rule = self._normal.likeness(clause.kind, vector)
+        told = self._told(clause) if by_rule < SAID else -1
+        if told >= 0:
+            by_rule, rule = SAID, told
         by_reference, place = self._said.likeness(clause.kind, vector, without)
         usual, by = ("", None)
         if by_reference >= by_rule and place >= 0:
@@ -203,6 +217,23 @@ class Deduction:
         found: NDArray[np.float64] = np.minimum.reduceat(alike, self._word_starts)
         return found
 
+    def _told(self, clause: Clause) -> int:
+        """The first normal alternative of which every word is said, whatever is said beside it; -1 where none is."""
+        said = set(map(stem, words(clause.text)))
+        places = (i for i, (kind, wanted) in enumerate(self._usual_stems) if kind == clause.kind and wanted <= said)
+        return next(places, -1)
+
+    def _exceptions(self, atom: Atom) -> list[list[str]]:
+        """The words of normal alternatives that say what this one of anomaly says, and more: "parked cars", "cars"."""
+        usual = [words(clause.text) for _, clause in self._usual]
+        return [each for each in usual if len(each) > len(atom.words) and self._says(each, atom.words)]
+
+    def _says(self, said: Sequence[str], wanted: Sequence[str]) -> bool:
+        """Whether all words that are wanted are said."""
+        alike = self._vectors_of(wanted) @ self._vectors_of(said).T
+        stems = set(map(stem, said))
+        return all(stem(word) in stems or row.max() >= SAID for word, row in zip(wanted, alike, strict=True))
+
     def _vectors_of(self, said: Sequence[str]) -> Vectors:
         """The vectors of words, each embedded once."""
         new = [word for word in dict.fromkeys(said) if word not in self._by_word]
@@ -218,6 +249,7 @@ class Deduction:
         self._word_vectors = self._embedder.embed(said)
         self._word_starts = np.cumsum([0, *(len(atom.words) for atom in self._odd)])[:-1]
         self._odd_vectors = self._embedder.embed([atom.clause.text for atom in self._odd])
+        self._narrower = [(i, said) for i, atom in enumerate(self._odd) for said in self._exceptions(atom)]
         things = [i for i, atom in enumerate(self._odd) if atom.clause.kind == "thing"]
         self._concerned = {"person": np.arange(len(self._odd)), "thing": np.array(things, int)}
 

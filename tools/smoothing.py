@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.ndimage import gaussian_filter1d, median_filter
 
-CAUSAL_WEIGHT: dict[str, float] = {"frames": 0.4, "captions": 0.1}
+CAUSAL_WEIGHT: dict[str, float] = {"frames": 0.4, "captions": 0.08}
 """Weight of the newest frame in the exponential mean, by kind of source. A measure of pixels moves with what
 is there; one of captions jumps with the words that a captioner happened to choose, so it is given longer."""
 
-OFFLINE_SECONDS: dict[str, float] = {"frames": 0.6, "captions": 1.5}
+OFFLINE_SECONDS: dict[str, float] = {"frames": 0.6, "captions": 1.8}
 """Standard deviation of the Gaussian that sees both sides, in seconds, by kind of source."""
 
 STEADY = ("motion.tall", "motion.wide", "presence.stays", "presence.left", "presence.absent")

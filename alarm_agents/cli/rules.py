@@ -7,14 +7,18 @@ from typing import Annotated
 import typer
 from rich.syntax import Syntax
 
+from alarm_agents.agents.inducer import Inducer
 from alarm_agents.agents.predicates import check_predicate
-from alarm_agents.agents.wording import understand
-from alarm_agents.cli.app import JsonOption, open_workspace
+from alarm_agents.agents.reading import read_rule
+from alarm_agents.agents.wording import Understood, understand
+from alarm_agents.cli.app import JsonOption, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, item, note, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.which import WhichScenario, rules_of
-from alarm_agents.errors import ConflictError, NotFoundError
-from alarm_agents.memory.rules import RuleMemory, written_by_person
+from alarm_agents.errors import AlarmError, ConflictError, NotFoundError
+from alarm_agents.memory.rules import RuleMemory, proposed, written_by_person
+from alarm_agents.models import build_models
+from alarm_agents.scenario import Scenario
 from alarm_agents.types import Rule, RuleKind, RuleStatus
 
 commands = typer.Typer(no_args_is_help=True, help="What is held to be normal and anomalous, in versions.")
@@ -87,17 +91,30 @@ def add(
 ) -> None:
     """Add a rule; it counts from the next window on, also in a monitor that is running.
 
-    Times of day, zones, "faster than 3 times the usual speed" and "stays longer than 30 seconds" are understood.
+    Times of day, zones, "faster than 3 times the usual speed" and "stays longer than 30 seconds" are understood. Where
+    none is found, the scenario's inducer, if it has a model, may propose a predicate; it waits for `rules approve`.
     """
     memory = _memory(scenario)
+    watched = _watched(memory.scenario)
+    reading = None
     if predicate is None and kind is not RuleKind.QUESTION:
-        understood = understand(text, kind, _zones(memory.scenario))
+        zones = watched.source.zones if watched is not None else {}
+        understood = understand(text, kind, zones)
         predicate = understood.predicate
         note(f"understood: {understood.said}", "yellow" if predicate is None else "dim")
+        if predicate is None and kind is RuleKind.ANOMALOUS and watched is not None:
+            reading = _read(watched, text)
     if predicate is not None:
         check_predicate(predicate, where="--predicate")
     written = written_by_person(text, kind, predicate=predicate, severity=severity, author=who())
-    report(memory.add([written])[0], json_)
+    added = memory.add([written, *([proposed(written, **reading)] if reading is not None else [])])
+    if json_:
+        emit({**added[0].model_dump(mode="json"), "proposed": [rule.model_dump(mode="json") for rule in added[1:]]})
+        return
+    for rule in added:
+        report(rule, json_)
+        if rule.status is RuleStatus.PROPOSED:
+            note(f"see what it would have changed, and let it judge or not: alarm rules approve {rule.id}")
 
 
 @commands.command()
@@ -153,13 +170,30 @@ def export(scenario: WhichScenario = None) -> None:
     )
 
 
-def _zones(scenario: str) -> list[str]:
-    """The zones of the scenario as it was watched last; none where it has not been watched yet and is not at hand."""
-    workspace = open_workspace()
+def _watched(scenario: str) -> Scenario | None:
+    """The scenario as it was watched last; None where it has not been watched yet and is not at hand."""
     try:
-        return list(workspace.runs.latest(scenario=scenario).scenario.source.zones)
+        return open_workspace().runs.latest(scenario=scenario).scenario
     except NotFoundError:
-        return []
+        return None
+
+
+def _read(scenario: Scenario, text: str) -> dict[str, str] | None:
+    """The predicate that the inducer's model proposes for the rule, who it is and what it said; None without any."""
+    name = scenario.agents.inducer
+    if name not in scenario.models:
+        return None
+    try:
+        models = build_models({name: scenario.models[name]}, scenario.folder)
+        inducer = Inducer.of(scenario, name, models)
+        found = run_traced(open_workspace(), read_rule(inducer, text, scenario.source.zones))
+    except AlarmError as error:  # the rule itself needs no model
+        found = Understood(None, str(error))
+    if found.predicate is None:
+        note(found.said, "yellow")
+        return None
+    note(f"{name} reads it as: {found.said}: {found.predicate}")
+    return {"predicate": found.predicate, "author": name, "said": found.said}
 
 
 def _refuse_proposed(memory: RuleMemory, rule: str) -> None:

@@ -26,6 +26,11 @@ class Calibration(Block):
     group: Literal["category"] = "category"
     leave_out: int | None = Field(None, ge=1)
 
+    @property
+    def unlabelled(self) -> bool:
+        """Whether no label is used."""
+        return self.leave_out is None and self.fraction == 0
+
     @model_validator(mode="after")
     def _one_way(self) -> Calibration:
         if self.leave_out is not None and {"fraction", "repeats", "seed"} & self.model_fields_set:
@@ -48,7 +53,7 @@ def splits(settings: Calibration, groups: Sequence[str]) -> list[Split]:
     if settings.leave_out is not None:
         large = [name for name in sorted(set(groups)) if (names == name).sum() >= settings.leave_out]
         found = [Split(rows[names != name], rows[names == name], name) for name in large]
-    elif settings.fraction == 0:
+    elif settings.unlabelled:
         found = [Split(rows[:0], rows)]
     else:
         count = round(settings.fraction * len(rows))

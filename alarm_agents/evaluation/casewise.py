@@ -16,18 +16,25 @@ FloatArray = NDArray[np.float64]
 
 
 def case_metrics(
-    labels: NDArray[np.int_], p: FloatArray, score: FloatArray, majority: FloatArray, *, accept_below: float
+    labels: NDArray[np.int_],
+    p: FloatArray,
+    score: FloatArray,
+    majority: FloatArray,
+    *,
+    accept_below: float,
+    normal_below: float | None = None,
 ) -> dict[str, Any]:
     """The metrics of judged cases, ready for JSON; None where one is undefined.
 
     `p` and `majority` are NaN where nobody answered: such a case is never accepted, never called normal, and counted in
-    `unscored`. `coverage` is the share accepted (score under `accept_below`), `accepted_error` the share of these that
+    `unscored`. `coverage` is the share accepted (score under `accept_below`, of cases called normal under
+    `normal_below` where a promise sets one), `accepted_error` the share of these that
     is wrong, `missed` the share of anomalous cases that was accepted as normal, `over_majority` what is gained in
     accuracy over the members' plain vote on the same cases.
     """
     there = np.isfinite(p)
-    accepted = there & (score < accept_below)
     called = np.nan_to_num(p) >= 0.5
+    accepted = there & (score < np.where(called, accept_below, accept_below if normal_below is None else normal_below))
     wrong = (called != labels.astype(bool))[there]
     voted = np.mean((majority[there] >= 0.5) == labels[there]) if there.any() else None
     accuracy = mean_or_none(~wrong)

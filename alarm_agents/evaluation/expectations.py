@@ -17,6 +17,7 @@ NAMES = (
     *(f"accuracy_at_deferral.{share}" for share in DEFERRAL_SHARES),
     *("case_accuracy", "case_auroc", "coverage", "accepted_error", "missed", "over_majority", "over_majority_worst"),
     *("reason_rouge_l", "reason_similarity", "doubly_right.both"),
+    *("flip.fell", "flip.rest_moved"),
     *("gain_over_best_member", "reflections.rightly", "reflections.wrongly", "reflections.net"),
 )
 """The metrics of `alarm_agents.evaluation`, as a suite names them."""

@@ -22,7 +22,7 @@ def compare(
     """Before and after, a source an entry; scores are by labelled frame, in their order.
 
     `false_alarms` is the share of frames that say it and alarm, `fell` by what share that fell, `rest_auroc` is over
-    the frames that do not say it. The frames that were learned from are left out.
+    the frames that do not say it, `rest_moved` by how much that moved. The frames that were learned from are left out.
     """
     speaks = np.concatenate([[frame in say for frame in sorted(of)] for of, say in zip(labels, said, strict=True)])
     kept = ~np.concatenate([[f in known for f in sorted(of)] for of, known in zip(labels, learned, strict=True)])
@@ -35,4 +35,5 @@ def compare(
         "false_alarms": {"before": alarms[0], "after": alarms[1]},
         "fell": 1.0 - alarms[1] / alarms[0] if alarms[0] > 0 else None,
         "rest_auroc": {"before": rest[0], "after": rest[1]},
+        "rest_moved": None if rest[0] is None or rest[1] is None else abs(rest[1] - rest[0]),
     }

@@ -29,8 +29,8 @@ FloatArray = NDArray[np.float64]
 UNLABELLED = ("margin",)
 """What counts without labels: disagreement between members did not find errors, so it waits for labels to weigh it."""
 WEIGHED = ("dispersion", "set_disagreement", "mutual_information", "vote_entropy", "margin", "residual", "memory")
-SIGNALS = (*WEIGHED, "ambiguity", "critic")
-"""What `--compare` may ask for; the last two add nothing to the others' combination on recorded cases at hand."""
+SIGNALS = (*WEIGHED, "entropy", "ambiguity", "critic")
+"""What `--compare` may ask for; `entropy` ranks as `margin` does, and the last two added nothing to the combination."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +54,8 @@ class Outcome:
     calibration: Judged
     rest: Judged
     weights: Mapping[str, float]
+    normal_below: float | None = None
+    """The uncertainty under which "normal" is accepted, where a promise sets one."""
 
 
 def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bool = True) -> Outcome:
@@ -128,6 +130,7 @@ def _described(
     """
     found: dict[str, list[float | None]] = {name: [each[row] for row in rows] for name, each in panel.signals.items()}
     found["margin"] = [margin(float(value)) if np.isfinite(value) else None for value in p]
+    found["entropy"] = [signals.entropy(float(value)) if np.isfinite(value) else None for value in p]
     if panel.similarities.shape[1] > 1:
         found["residual"] = LowRank(panel.similarities[frozen]).residuals(panel.similarities[rows]).tolist()
     if said is not None:

@@ -115,29 +115,32 @@ class Panel:
         """The p that each member stated of each case; NaN where it stated none."""
         return self._table(_stated)
 
-    def p_recalibrated(self, known: NDArray[np.int_]) -> FloatArray:
-        """`p_members`, the stated ones as the labels of the `known` cases bear them out, member by member."""
-        columns = zip(self.stated.T, self.p_members.T, strict=True)
-        return np.column_stack(
-            [
-                np.where(np.isfinite(stated), Recalibrated(stated[known], self.labels[known]).p(stated), p)
-                for stated, p in columns
-            ]
-        )
+    @cached_property
+    def distilled(self) -> FloatArray | None:
+        """The p of each member's verdict as distilled from all verdicts; None where there are too few, or no words."""
+        told = np.isfinite(self.votes)
+        texts = [text for row, ok in zip(self.seen, told, strict=True) for text in np.array(row)[ok].tolist()]
+        odd = [bool(vote) for vote in self.votes[told]]
+        if not all(texts) or not Distilled.enough(odd):
+            return None
+        p = np.full(told.shape, np.nan)
+        p[told] = Distilled(texts, odd).p(texts)
+        return p
 
     @cached_property
     def p_members(self) -> FloatArray:
-        """The p of each member: the stated one where there is one, else distilled from all verdicts, else its vote."""
-        stated = self.stated
-        told = np.isfinite(self.votes)
-        texts = [
-            text for row, ok in zip(self.seen, told, strict=True) for text, there in zip(row, ok, strict=True) if there
-        ]
-        if not all(texts) or not Distilled.enough([bool(vote) for vote in self.votes[told]]):
-            return np.where(np.isfinite(stated), stated, self.votes)
-        p = np.full(told.shape, np.nan)
-        p[told] = Distilled(texts, [bool(vote) for vote in self.votes[told]]).p(texts)
-        return np.where(np.isfinite(stated), stated, p)
+        """The p of each member: distilled, else the one that it stated, else its vote, which is its only sample."""
+        return self._p(self.stated)
+
+    def p_recalibrated(self, known: NDArray[np.int_]) -> FloatArray:
+        """`p_members`, the stated ones as the labels of the `known` cases bear them out, member by member."""
+        truth = self.labels[known]
+        return self._p(np.column_stack([Recalibrated(each[known], truth).p(each) for each in self.stated.T]))
+
+    def _p(self, stated: FloatArray) -> FloatArray:
+        if self.distilled is not None:
+            return self.distilled
+        return np.where(np.isfinite(stated), stated, self.votes)
 
     @cached_property
     def signals(self) -> dict[str, list[float | None]]:

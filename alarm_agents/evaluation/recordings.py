@@ -13,6 +13,7 @@ from alarm_agents.evaluation.calibration import Calibration, Split, splits
 from alarm_agents.evaluation.casewise import case_metrics, spread
 from alarm_agents.evaluation.expectations import check
 from alarm_agents.evaluation.judging import WAYS, Outcome, by_system, records
+from alarm_agents.evaluation.promised import by_promise, told
 from alarm_agents.evaluation.recorded import Panel
 from alarm_agents.evaluation.reliability import rejection, reliability
 from alarm_agents.evaluation.suite import Suite
@@ -32,8 +33,8 @@ def run_recorded(
 ) -> dict[str, Any]:
     """The result, as `alarm test --json` prints it. Raises `AlarmError` for what cannot be run.
 
-    `metrics` are means over the splits, `metrics_sd` their standard deviations; `records` are the cases of the first
-    split, both parts.
+    `metrics` are means over the splits, `metrics_sd` their standard deviations, `promise` how a promise fared, if one
+    is asked for; `records` are the cases of the first split, both parts.
     """
     started = time.monotonic()
     scenario, _ = load_monitor(suite.scenario_location)
@@ -50,9 +51,12 @@ def run_recorded(
     except ValueError as error:
         raise ScenarioError(f"calibration: {error}", where=str(suite.folder)) from error
     progress(f"judging {len(panel.cases)} cases, {len(parts)} splits")
-    outcomes = [by_system(panel, part) for part in parts]
     accept_below = scenario.uncertainty.accept_below
-    metrics, deviation = _measured(panel, outcomes, accept_below)
+    asked = suite.promise
+    promise = [by_promise(panel, part, asked) for part in parts] if asked is not None else []
+    outcomes = [outcome for outcome, _ in promise] if promise else [by_system(panel, part) for part in parts]
+    found = [_metrics(panel, outcome, outcome.rest.rows, accept_below) for outcome in outcomes]
+    metrics, deviation = _over(found)
     beside = compare or [name for name in COMPARED if name != "tfidf" or settings.fraction]
     rows = {name: _row(panel, parts, name, accept_below) for name in beside}
     expectations = check(suite.expect, metrics)
@@ -67,11 +71,11 @@ def run_recorded(
         "dropped": list(panel.dropped),
         "missing": dict(zip(panel.members, np.isnan(panel.votes).sum(axis=0).tolist(), strict=True)),
         "models": [*panel.members, *panel.dropped],
-        "metrics": metrics,
+        "metrics": {**metrics, "by_group": _by_group(panel, outcomes, accept_below)},
         "metrics_sd": deviation,
+        **({"promise": told(panel, promise, found)} if promise else {}),
         "weights": spread([dict(outcome.weights) for outcome in outcomes])[0],
         "rows": rows,
-        "by_group": _by_group(panel, outcomes, accept_below),
         "curves": _curves(panel, outcomes),
         "expectations": [expectation.model_dump() for expectation in expectations],
         "records": {
@@ -90,8 +94,8 @@ def _curves(panel: Panel, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {"reliability": reliability(labels[there], p[there]), "rejection": rejection(wrong, score[there])}
 
 
-def _measured(panel: Panel, outcomes: Sequence[Outcome], accept_below: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    found = [_metrics(panel, outcome, outcome.rest.rows, accept_below) for outcome in outcomes]
+def _over(found: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The metrics over splits: their means, with the least gain over the majority, and their standard deviations."""
     mean, deviation = spread(found)
     gains = [each["over_majority"] for each in found if each["over_majority"] is not None]
     mean["over_majority_worst"] = min(gains, default=None)
@@ -103,7 +107,12 @@ def _metrics(panel: Panel, outcome: Outcome, wanted: Any, accept_below: float) -
     chosen = np.isin(judged.rows, wanted)
     rows, verdict = judged.rows[chosen], judged.verdict[chosen]
     found = case_metrics(
-        panel.labels[rows], judged.p[chosen], judged.score[chosen], panel.majority[rows], accept_below=accept_below
+        panel.labels[rows],
+        judged.p[chosen],
+        judged.score[chosen],
+        panel.majority[rows],
+        accept_below=accept_below,
+        normal_below=outcome.normal_below,
     )
     if panel.reasons is None:
         return found
@@ -115,7 +124,7 @@ def _metrics(panel: Panel, outcome: Outcome, wanted: Any, accept_below: float) -
 def _row(panel: Panel, parts: Sequence[Split], name: str, accept_below: float) -> dict[str, Any]:
     """One thing that is compared, on the same splits; a ranking of no unit has no coverage."""
     outcomes = [WAYS[name](panel, part) for part in parts]
-    mean, _ = _measured(panel, outcomes, accept_below)
+    mean, _ = _over([_metrics(panel, outcome, outcome.rest.rows, accept_below) for outcome in outcomes])
     kept = ("case_accuracy", "case_auroc", "aurc")
     return {**{key: mean[key] for key in kept}, "accuracy_at_deferral.0.3": mean["accuracy_at_deferral"]["0.3"]}
 

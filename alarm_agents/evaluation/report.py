@@ -36,7 +36,7 @@ def render(result: Mapping[str, Any]) -> RenderableType:
         parts.append(_expectations(result["expectations"]))
     parts.append(_reliability(result["curves"]["reliability"]))
     if "recorded" in result:
-        return Group(*parts, _groups(result["by_group"]))
+        return Group(*parts, _groups(result["metrics"]["by_group"]))
     parts += [_part(name, rows) for name, rows in result["by"].items() if rows and name != "source"]
     return Group(*parts, _cases(result["cases"]))
 
@@ -90,7 +90,22 @@ def _recorded(result: Mapping[str, Any]) -> Text:
     if result["dropped"]:
         names = ", ".join(map(_plain, result["dropped"]))
         lines.append(f"\nleft out, as their verdict never changes: {names}", "yellow")
+    if "promise" in result:
+        lines.append(f"\n{_promise(result['promise'])}")
     return lines
+
+
+def _promise(found: Mapping[str, Any]) -> str:
+    """How the promise fared, in words."""
+    said = f"promise {found['name']} {found['bound']:g}, confidence {1 - found['delta']:.0%}: "
+    said += f"given in {found['promised']:.0%} of splits"
+    if found["promised"]:
+        said += (
+            f", broken in {_number(found['broken'], '.0%')} of these (on {found['anomalous']:.0f} anomalous cases); "
+        )
+        said += f"missed {_number(found['missed'])}, deferred {_number(found['deferred'])}, "
+        said += f"accepted error {_number(found['accepted_error'])}"
+    return said + (f"; else it {found['reason']}" if found["promised"] < 1 else "")
 
 
 def _spread(metrics: Mapping[str, Any], deviation: Mapping[str, Any]) -> Table:
@@ -126,10 +141,12 @@ def _flip(flip: Mapping[str, Any]) -> Table:
 
 
 def flat(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """The metrics one by one, as expectations name them; those with several values as `name.key`."""
+    """The metrics one by one, as expectations name them; those with several values as `name.key`. None by group."""
     found: dict[str, float | None] = {}
     for name, value in metrics.items():
-        found |= {f"{name}.{key}": one for key, one in value.items()} if isinstance(value, Mapping) else {name: value}
+        if name != "by_group":
+            values = value if isinstance(value, Mapping) else {"": value}
+            found |= {f"{name}.{key}" if key else name: one for key, one in values.items()}
     return found
 
 

@@ -75,9 +75,10 @@ async def run_suite(
         for outcome in outcomes:
             kept = references.get(outcome.source.path, frozenset())
             outcome.labels = {frame: label for frame, label in outcome.labels.items() if frame not in kept}
-    result = _result(suite, scenario, outcomes, time.monotonic() - started)
+    flip: dict[str, Any] = {}
     if suite.flip is not None and references is not None:
-        result["flip"] = await _flipped(workspace, suite, outcomes, references, seed=chosen, namespace=space + "-flip")
+        flip = await _flipped(workspace, suite, outcomes, references, seed=chosen, namespace=space + "-flip")
+    result = _result(suite, scenario, outcomes, flip, time.monotonic() - started)
     workspace.runs.save_suite_result(suite.name, result)
     return result
 
@@ -146,7 +147,9 @@ async def _watch(monitor: Monitor, outcome: Outcome) -> None:
     outcome.run = monitor.run
 
 
-def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
+def _result(
+    suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], flip: Mapping[str, Any], seconds: float
+) -> dict[str, Any]:
     tables = [_rows(place, outcome) for place, outcome in enumerate(outcomes)]
     table = FrameTable(*(np.concatenate(columns) for columns in zip(*tables, strict=True)))
     spans, start = [], 0
@@ -155,7 +158,7 @@ def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], secon
         start += len(columns[0])
     metrics = compute(table, spans)
     metrics |= of_members([(outcome.labels, outcome.cases) for outcome in outcomes], metrics["frame_auroc"])
-    expectations = check(suite.expect, metrics)
+    expectations = check(suite.expect, {**metrics, "flip": flip})
     cases = [case for outcome in outcomes for case in outcome.cases]
     frames = len(table.scores)
     return {
@@ -176,6 +179,7 @@ def _result(suite: Suite, scenario: Scenario, outcomes: Sequence[Outcome], secon
         ),
         "rows": without_vocabulary([(outcome.labels, outcome.cases) for outcome in outcomes]),
         "expectations": [expectation.model_dump() for expectation in expectations],
+        **({"flip": flip} if flip else {}),
         "cases": [_case_summary(outcome, columns) for outcome, columns in zip(outcomes, tables, strict=True)],
     }
 

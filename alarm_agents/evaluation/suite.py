@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.calibration import Calibration
 from alarm_agents.evaluation.expectations import NAMES, Bounds
+from alarm_agents.evaluation.promised import Promised
 from alarm_agents.evaluation.references import Chosen, choose
 from alarm_agents.scenario import Block
 from alarm_agents.tools.smoothing import CAUSAL, OFFLINE, Smoothing
@@ -161,6 +162,7 @@ class Suite(Block):
     smoothing: Annotated[Smoothing, BeforeValidator(_smoothing_in_short)] = CAUSAL
     flip: Flip | None = None
     calibration: Calibration | None = None
+    promise: Promised | None = None
     seed: int = Field(0, ge=0)
     expect: dict[str, Bounds] = Field({})
     # Private, so that a file can't set it.
@@ -180,6 +182,8 @@ class Suite(Block):
             raise ValueError("recorded cases have been judged already: references and flip say nothing to them")
         if self.calibration and not self.recorded:
             raise ValueError("calibration is for recorded cases: say kind: recorded")
+        if self.promise and (self.calibration is None or self.calibration.unlabelled):
+            raise ValueError("a promise is tested on labels: it needs a calibration with a fraction or leave_out")
         return self
 
     @property

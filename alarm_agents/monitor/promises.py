@@ -214,7 +214,7 @@ class Promises:
     """The promises of one source while it is watched."""
 
     def __init__(self, labelled: Labelled, source: str) -> None:
-        self._labelled, self._source = labelled, source
+        self.labelled, self._source = labelled, source
         asked = labelled.scenario.promise
         self._any = asked.max_missed is not None or (asked.false_alarms_per_day is not None and asked.audit_rate > 0)
         self._drift = 0
@@ -227,7 +227,7 @@ class Promises:
 
     def acceptance(self) -> Acceptance:
         """Up to which uncertainty verdicts are accepted now, by which weights; learned again as people answer more."""
-        labelled, fit = self._labelled, self._labelled.weights.latest()
+        labelled, fit = self.labelled, self.labelled.weights.latest()
         if not self._any:
             return Acceptance(fit=fit)
         answered = labelled.workspace.cases.count_answered(labelled.namespace, labelled.scenario.name)
@@ -265,7 +265,7 @@ class Promises:
 
     def _read_back(self) -> None:
         """Begin with what was judged before: of this source, or of all while it has too few cases."""
-        labelled = self._labelled
+        labelled = self.labelled
         latest = labelled.workspace.cases.latest(list(labelled.runs), READ)
         mine = [case for case in latest if case.source == self._source]
         self._drift = max((case.drift for case in mine), default=0)
@@ -301,7 +301,7 @@ class Promises:
         return not near
 
     def _learned(self, fit: int) -> Acceptance:
-        labelled, scenario = self._labelled, self._labelled.scenario
+        labelled, scenario = self.labelled, self.labelled.scenario
         before = acceptance_of(labelled.promises(), fit)
         if not self._drift:
             return before

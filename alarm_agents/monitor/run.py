@@ -35,10 +35,9 @@ from alarm_agents.monitor.holding import FULL, Backlog, Holding
 from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.promises import Labelled, Promises
 from alarm_agents.monitor.stage import Measured, Stage
-from alarm_agents.monitor.stated import Stated
 from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
 from alarm_agents.monitor.warm_up import Lifts, warmed_up
-from alarm_agents.monitor.weights import Weights
+from alarm_agents.monitor.worth import Worth
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import Scenario
 from alarm_agents.sources.live import LiveSource
@@ -132,8 +131,7 @@ class Monitor:
             for earlier in self._known(run):
                 yield earlier
             return
-        labelled = Labelled(self.workspace, self.scenario, self.namespace, references.key)
-        promises = await asyncio.to_thread(Promises, labelled, source.slug)
+        promises = await asyncio.to_thread(Promises, self._labelled(references), source.slug)
         await asyncio.to_thread(self.memory.resolved.refresh)  # what it takes, the first window need not wait for
         context = self._context(run, media, references, promises)
         budget = Budget(self.scenario.share_allowed, delay=self._at_once - 1)
@@ -222,9 +220,13 @@ class Monitor:
             )
         return media
 
+    def _labelled(self, references: References) -> Labelled:
+        return Labelled(self.workspace, self.scenario, self.namespace, references.key)
+
     def _context(self, run: Run, media: Media, references: References, promises: Promises | None = None) -> Context:
         agents, models = self.scenario.agents, self.models
         perceivers = ["embedded"] if media.kind == "captions" else agents.perceivers
+        labelled = promises.labelled if promises is not None else self._labelled(references)
         experts = taught_experts(media.kind, references.states)
         return Context(
             scenario=self.scenario,
@@ -241,9 +243,9 @@ class Monitor:
             experts=experts,
             source=media.source.slug,
             ask_people=self._ask_people,
-            weights=Weights(self.workspace, self.scenario, self.namespace, references.key).combination,
+            weights=labelled.weights.combination,
             acceptance=promises.acceptance if promises is not None else Acceptance,
-            stated=Stated(self.workspace.cases, self.namespace, self.scenario.name).p,
+            worth=Worth(labelled).verdict,
             gate_above=self._gate(experts),
         )
 

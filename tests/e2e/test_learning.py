@@ -14,6 +14,7 @@ from alarm_agents.workspace import Workspace
 from support import clips as generated
 from support.alarm import Alarm, Done
 from support.clips import clip, write_folder
+from support.scenarios import always, write_scenario
 
 PASSES = range(100, 124)
 """Frames in which the fast thing crosses the picture once, from edge to edge."""
@@ -174,3 +175,21 @@ def test_answered_windows_are_references_the_next_time(taught: Alarm, yard: Yard
 def test_without_a_scenario_that_was_taught_there_is_nothing_to_teach_again(alarm: Alarm, yard: Yard) -> None:
     assert "has not been taught" in alarm("induce", "--reviewed", "-s", "walkway", code=2).err
     assert "name no sources" in alarm("induce", yard.normal, "--reviewed", "-s", "walkway", code=2).err
+
+
+def test_a_model_may_propose_a_predicate_for_a_rule_and_a_person_approves_it(
+    alarm: Alarm, yard: Yard, tmp_path: Path
+) -> None:
+    predicate = "motion.ratio > 2.0"
+    reply = {"predicate": predicate, "meaning": "something is twice as fast as usual"}
+    path = write_scenario(alarm.folder, {"mind": always(reply)}, agents={"inducer": "mind"})
+    assert "mind reads it" not in alarm("rules", "add", "nobody dashes", "-s", path).err  # not watched yet
+    alarm("watch", yard.again, "-s", path)
+    found = alarm("rules", "add", "nobody goes at double pace", "-s", path, "--json")
+    assert f"mind reads it as: something is twice as fast as usual: {predicate}" in found.err
+    words, (waits,) = found.document, found.document["proposed"]
+    assert (words["predicate"], words["status"]) == (None, "active")
+    assert (waits["predicate"], waits["status"], waits["provenance"]["author"]) == (predicate, "proposed", "mind")
+    approved = alarm("rules", "approve", waits["id"], "--yes", "--json").document["rule"]
+    assert (approved["status"], approved["predicate"]) == ("active", predicate)
+    assert "proposed" not in alarm("rules", "add", "no bicycles after 22:00", "-s", path).out

@@ -136,6 +136,27 @@ def test_captions_are_perceptions_to_any_scenario(alarm: Alarm, taught: bool) ->
     assert any(RIDES[0] in p["caption"] for p in perceptions)
 
 
+def test_what_joins_the_references_stops_alarming_and_the_rest_is_still_told(alarm: Alarm) -> None:
+    rides, jumps = "a man rides a motorcycle across the lawn", "a woman throws stones at a car"
+    odd = {4: rides, 6: jumps, 8: rides}  # stretches of 80 captions
+    texts = [odd.get(i // 80, WALKS[i // 4 % 4]) for i in range(800)]
+    captions(alarm.folder / "day.csv", [(int(text in odd.values()), text) for text in texts])
+    text = """
+name: flips
+scenario: walkway
+references: {kind: captions, path: day.csv, frames: 40, guard: 25}
+cases: [{source: {kind: captions, path: day.csv}}]
+flip: {says: motorcycle, frames: 10}
+expect: {flip.fell: {min: 0.8}, flip.rest_moved: {max: 0.02}}
+"""
+    (alarm.folder / "flips.yaml").write_text(text)
+    result = alarm("test", "flips.yaml", "--json").document
+    assert result["passed"]
+    assert result["flip"]["false_alarms"]["before"] > 0.3
+    (alarm.folder / "flips.yaml").write_text(text.replace("flip: {says: motorcycle, frames: 10}", ""))
+    assert not alarm("test", "flips.yaml", "--json", code=1).document["passed"]  # what is not measured is not met
+
+
 REFUSALS = {
     "unknown key": ("cases:", "casses: []\ncases:", "casses: unknown key; did you mean 'cases'?"),
     "unknown metric": ("frame_auroc:", "frame_aurok:", "did you mean 'frame_auroc'?"),

@@ -19,6 +19,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, f1_score,
 from alarm_agents.evaluation import metrics
 from alarm_agents.evaluation.casewise import case_metrics
 from alarm_agents.evaluation.expectations import NAMES, Bounds, check
+from alarm_agents.evaluation.flip import compare
 from alarm_agents.evaluation.members import of_members
 from alarm_agents.evaluation.metrics import FrameTable, compute
 from alarm_agents.evaluation.reasons import Reasons
@@ -67,6 +68,9 @@ def test_names_and_order_of_the_keys() -> None:
     of_reasons = Reasons([["so"]], ["so"]).metrics(np.zeros(0, int), np.zeros(0, bool), nothing > 0, nothing)
     flat |= {name for name in of_reasons if name.startswith("reason_")} | {"doubly_right.both"}
     assert "both" in of_reasons["doubly_right"]
+    one = np.array([0.2, 0.9])
+    flip = compare([{0: 0, 1: 1}], [(one, one)], [frozenset({0})], [frozenset()])
+    flat |= {f"flip.{name}" for name in flip if name in ("fell", "rest_moved")}
     assert set(NAMES) == flat
 
 

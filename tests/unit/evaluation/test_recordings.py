@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.recorded import Panel
 from alarm_agents.evaluation.recordings import run_recorded
+from alarm_agents.evaluation.report import render
 from alarm_agents.evaluation.suite import load_suite
 
 ODD = ["a fox runs over the lawn", "a man climbs the fence", "a bear opens the bin"]
@@ -54,7 +57,7 @@ def test_half_of_the_labels_beat_the_votes_on_the_other_half(file: Path) -> None
     assert result["missing"] == {"m0": 5, "m1": 0}
     assert result["passed"]
     assert result["metrics"]["case_accuracy"] > result["rows"]["majority"]["case_accuracy"]
-    assert set(result["by_group"]) == {"c0", "c1"}
+    assert set(result["metrics"]["by_group"]) == {"c0", "c1"}
     assert result["metrics_sd"]["case_accuracy"] >= 0
     one = result["records"]["rest"][0]
     assert set(one) == {"id", "label", "p", "score", "group", "verdict"}
@@ -93,6 +96,9 @@ def test_signals_are_put_side_by_side(file: Path) -> None:
         ({"references": {"sources": ["cases.jsonl"]}}, "judged already"),
         ({"calibration": {"leave_out": 9, "fraction": 0.1}}, "leave_out measures"),
         ({"calibration": {"fraction": 1}}, "less than 1"),
+        ({"promise": {"max_missed": 0.1}}, "tested on labels"),
+        ({"promise": {"max_missed": 0.1}, "calibration": {"fraction": 0}}, "tested on labels"),
+        ({"promise": {"max_missed": 0}, "calibration": {}}, "greater than 0"),
     ],
 )
 def test_what_makes_no_sense_is_refused(file: Path, changes: dict[str, Any], said: str) -> None:
@@ -139,10 +145,8 @@ def test_where_people_gave_no_reasons_nothing_is_said_of_reasons(file: Path) -> 
 def test_a_stated_p_is_worth_what_labels_make_of_it(file: Path) -> None:
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     for row in rows:
-        said = row["outputs"]["m1"]
-        sure = 0.99 if '"anomaly": 1' in said else 0.01
-        row["outputs"] = {"m1": said.replace('"anomaly"', f'"p_anomaly": {sure}, "anomaly"')}
-        row["category"] = ""
+        odd = int('"anomaly": 1' in row["outputs"]["m1"])
+        row["outputs"] = {"m1": json.dumps({"anomaly": odd, "p_anomaly": 0.99 if odd else 0.01})}
     file.write_text("\n".join(map(json.dumps, rows)))
     panel = Panel.read([(file, None)])
     stated, (known, rest) = panel.stated[:, 0], np.split(np.arange(200), 2)
@@ -150,3 +154,29 @@ def test_a_stated_p_is_worth_what_labels_make_of_it(file: Path) -> None:
     assert set(np.unique(stated)) == {0.01, 0.99}
     assert np.square(borne_out - panel.labels[rest]).mean() < np.square(stated[rest] - panel.labels[rest]).mean()
     assert (panel.p_recalibrated(known[:10]) == panel.p_members).all()
+
+
+def test_a_promise_is_kept_on_cases_that_it_was_not_tested_on(file: Path) -> None:
+    asked = {"max_missed": 0.2, "delta": 0.1}
+    result = run(file, calibration={"fraction": 0.6, "repeats": 5}, promise=asked)
+    promise, metrics = result["promise"], result["metrics"]
+    assert (promise["promised"], promise["broken"], promise["lacking"]) == (1.0, 0.0, None)
+    assert metrics["missed"] == promise["missed"] <= 0.2
+    assert promise["deferred"] == pytest.approx(1 - metrics["coverage"])
+    assert len(result["records"]["calibration"]) == 60  # the half of the calibration part that tested it
+    assert "given in 100% of splits, broken in 0%" in printed(result)
+
+
+def test_a_promise_without_labels_enough_says_how_many_are_missing(file: Path) -> None:
+    short = run(file, calibration={"fraction": 0.1, "repeats": 3}, promise={"max_missed": 0.05})
+    promise = short["promise"]
+    assert (promise["promised"], promise["missed"]) == (0.0, None)
+    assert promise["lacking"] > 20
+    assert f"{promise['lacking']} more answers 'anomalous' are needed" in promise["reason"]
+    assert "given in 0% of splits; else it cannot be promised yet" in printed(short)
+
+
+def printed(result: dict[str, Any]) -> str:
+    console = Console(width=1_000, record=True, file=io.StringIO())
+    console.print(render(result))
+    return console.export_text()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from alarm_agents.agents.reasoner import Question
+from alarm_agents.graphs import doubt
 from alarm_agents.graphs.doubt import ambiguity, by_models, critic
+from alarm_agents.memory.embedders import WordLlamaEmbedder
 from alarm_agents.types import Draft, Label, Parse, Perception, Rule, RuleKind, SimilarCase
 from support.records import fact, fast, motion, perception, rule, silent, verdict, window
 
@@ -73,3 +79,26 @@ def test_an_answer_that_was_set_right_was_contested_all_the_same() -> None:
 
 def test_experts_are_no_models() -> None:
     assert by_models([verdict(0.9, parse=Parse.EMBEDDED)]) == []
+
+
+class Counting(WordLlamaEmbedder):
+    """The default embedder, which keeps the texts that it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.given += texts
+        return super().embed(texts)
+
+
+def test_what_rules_say_is_embedded_once_however_they_are_recalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedder, seen = Counting(), perception(caption="A person rides a bicycle.")
+    monkeypatch.setattr(doubt, "default_embedder", lambda: embedder)
+    rules = [rule(f"People {word} crates.") for word in ("ride", "push", "throw", "paint", "carry", "lift")]
+    found = [ambiguity(asked(seen, rules=(*rules[:n], WALKS))) for n in range(1, 7)]
+    count = len(embedder.given)
+    assert count == len(set(embedder.given))
+    assert [ambiguity(asked(seen, rules=(WALKS, *rules[:n]))) for n in range(1, 7)] == found
+    assert len(embedder.given) == count

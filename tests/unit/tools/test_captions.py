@@ -60,6 +60,36 @@ def test_without_any_rule_references_tell_what_is_new() -> None:
     assert novelty[1] > novelty[0] == pytest.approx(0.0, abs=1e-5)
 
 
+def test_a_normal_rule_that_says_more_is_an_exception_to_one_of_anomaly() -> None:
+    place = "Other than people, there are {}."
+    texts = [f"A person is walking. {place.format(said)}" for said in ("cars parked on the side", "cars on the path")]
+    drives = [rule("There are cars or trucks."), rule("People walk.", RuleKind.NORMAL)]
+    parked, driving = oddity(expert(drives), *texts)
+    assert parked == pytest.approx(driving, rel=0.1)
+    parked, driving = oddity(expert([*drives, rule("There are parked cars.", RuleKind.NORMAL)]), *texts)
+    assert driving > 1.5 * parked
+    # A normal rule about something else is none, however much of it is said.
+    running = f"A person is running and carrying a bag. {PLACE}"
+    carries = rule("People carry bags.", RuleKind.NORMAL)
+    assert oddity(expert([*RULES, carries], WALK), running)[0] > 1.2
+
+
+def test_what_a_normal_rule_says_is_usual_whatever_is_said_beside_it() -> None:
+    meadow = "in a meadow full of yellow flowers"
+    sits, lingers = (f"A person is {does} {meadow}. {PLACE}" for does in ("sitting", "lingering"))
+    usual, new = oddity(expert(RULES, WALK, WALK), sits, lingers)
+    assert new > 2 * usual
+
+
+def test_a_few_odd_references_do_not_take_the_trust_from_all_others() -> None:
+    juggles = f"There is a person. The person is juggling. {PLACE}"
+    strange = [
+        f"There is a person. They are {does}. {PLACE}" for does in ("waving at a dog", "painting a door", "diving")
+    ]
+    told = [oddity(expert(RULES, *[WALK] * 7, *refs), juggles)[0] for refs in ([WALK] * 3, strange)]
+    assert told[1] > 0.8 * told[0]
+
+
 def test_an_activity_among_the_references_is_normal_and_others_stay_odd() -> None:
     walkers = (WALK, STAND) * 5
     before, after = expert(RULES, *walkers), expert(RULES, *walkers, *([RIDE] * 6))
