@@ -196,4 +196,4 @@ async def test_a_prompt_longer_than_the_context_is_typed(
     server: str, gguf: Path, request: pytest.FixtureRequest
 ) -> None:
     answer = await at(request.getfixturevalue(server), gguf, retries=0).ask([HumanMessage("word " * 9000)], Judgement)
-    assert (answer.value, answer.parse) == (None, Parse.FAILED)
+    assert (answer.parse, answer.note) == (Parse.FAILED, "the prompt is longer than the model's context")
