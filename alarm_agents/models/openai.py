@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
@@ -65,7 +65,7 @@ class CompatibleChat(ChatOpenAI):
         """The server's answer. Raises `ModelError`, `ContextOverflowError` and `httpx.HTTPError`."""
         address = f"{str(self.openai_api_base).rstrip('/')}/chat/completions"
         body = self._body(self._get_request_payload(messages, stop=stop, **kwargs))
-        response: httpx.Response = await self.http_async_client.post(address, content=body)
+        response = await cast(httpx.AsyncClient, self.http_async_client).post(address, content=body)
         if response.status_code in (400, 413, 500) and _TOO_LONG.search(response.text[:_COMPLAINT]):
             raise ContextOverflowError("the prompt is longer than the model's context")
         response.raise_for_status()

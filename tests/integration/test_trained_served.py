@@ -18,6 +18,7 @@ from alarm_agents.scenario import load_scenario
 from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.picture import Picture
+from alarm_agents.types import Verdict
 from support.model_servers import needs_vllm, served
 from support.records import window
 
@@ -47,7 +48,7 @@ async def test_vllm_and_transformers_see_and_judge_alike(media: Media, tmp_path:
         ours, theirs = [build_models({NAME: one}, tmp_path) for one in (settings, there)]
         labels = set()
         for start in range(0, 28, 4):
-            judged = []
+            judged: list[Verdict] = []
             stretch = window(float(start), frames=scenario.source.frames, source="clip")
             seen = [
                 await Perceiver.of(scenario, NAME, one).perceive(stretch, (), media, scenario) for one in (ours, theirs)
