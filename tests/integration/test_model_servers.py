@@ -188,10 +188,8 @@ async def test_vllm_and_transformers_say_the_same_of_the_same_picture(
         assert served_.value is not None
         assert ours.value is not None
         assert served_.value.label == ours.value.label
-        # In process the odds are the model's own, before the grammar, and one of random weights thinks of other things
-        # than labels. That both are the same is shown on trained weights (test_trained_served.py).
-        assert served_.odds is not None
-        assert max(served_.odds, key=served_.odds.__getitem__) == ours.value.label
+        # Odds are not held against each other: in process they are the model's own, before the grammar, and random
+        # weights think of other things than labels. On trained weights they are (test_trained_served.py).
 
 
 @pytest.mark.parametrize("server", ["llama_server", "vllm_server"])
