@@ -5,11 +5,12 @@
 A real monitor watches a generated clip; perceiver and reasoner of every window run on one server on this machine,
 which `alarm models serve` starts: vLLM for CPU with a random Idefics3 of 256 x 6 (5 million parameters, so that a call
 takes what a call of a real model at least takes), eight requests at once, and llama.cpp's server with SmolLM2 and a
-random projector, four slots, with prompts of a line, since a page takes it seconds here. The requests that the agents
-sent are then sent again by plain httpx, as many at once, and the order of the two turns about from round to round.
-Before, vLLM has seen every prompt once, so that its prefix cache serves both alike. The watch's time is all of it,
-decoding, experts, graph, traces and database included. Overhead is what an agent's call takes beyond its HTTP request,
-one call at a time: prompt, pictures, building the request, reading the answer.
+random projector, four slots. That reads 40 tokens a second here, so its prompts are a line and show the answer, which
+then comes to an end and needs no second turn. The requests that the agents sent are then sent again by plain httpx, as
+many at once, and the order of the two turns about from round to round. Before, vLLM has seen every prompt once, so that
+its prefix cache serves both alike. The watch's time is all of it, decoding, experts, graph, traces and database
+included. Overhead is what an agent's call takes beyond its HTTP request, one call at a time: prompt, pictures, building
+the request, reading the answer.
 """
 
 from __future__ import annotations
@@ -29,8 +30,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -54,14 +58,25 @@ from support.tiny_gguf import smollm2, write_mmproj
 RATIO_BAR, OVERHEAD_BAR_MS = 0.90, 5.0
 FRAMES = 4
 AT_ONCE = {"vllm": 8, "llama.cpp": 4}
+SIZE = {
+    "vllm": {"images": {"max": 2, "max_side": 64}, "max_tokens": 24},
+    "llama.cpp": {"images": {"max": 1, "max_side": 64}, "max_tokens": 48},
+}
+"""What a call of each is asked to read and write."""
 NAME = {"vllm": "eye", "llama.cpp": "eye.gguf"}
 WARM = 8
 """Windows that are watched before llama.cpp's server is measured: it keeps no prompts but each slot's last."""
 SHORT = {
-    "perceiver": "version: 1\n---\nYou describe what a camera shows.\n---\nWhat is to be seen?\n",
-    "reasoner": "version: 1\n---\nYou judge what a camera shows. Rules:\n$rules\n---\n$seen\nIs it normal?\n",
+    "perceiver": (
+        'version: 1\n---\nYou describe what a camera shows.\n---\nWhat is to be seen? Answer like {"caption": "cat"}\n'
+    ),
+    "reasoner": (
+        "version: 1\n---\nYou judge what a camera shows. Rules:\n$rules\n---\n$seen\n"
+        'Is it normal? Answer like {"label": "normal", "p_anomaly": 0.2}\n'
+    ),
 }
-"""The prompts for llama.cpp's server."""
+"""The prompts for llama.cpp's server. An answer that comes to its end needs no second turn, whose prompt holds the
+schema and takes SmolLM2 eight seconds."""
 
 
 @dataclass
@@ -71,8 +86,8 @@ class Traffic:
     bodies: list[bytes] = field(default_factory=list)
     url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-    """In HTTP, all requests together."""
+    spent: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    """Seconds in HTTP, all requests together: by the clock, and of this process's CPU."""
     failed: int = 0
 
     def listen(self, model: Model) -> None:
@@ -84,11 +99,11 @@ class Traffic:
         self.bodies.append(request.content)
         self.url = str(request.url)
         self.headers = {name: request.headers[name] for name in ("content-type", "authorization")}
-        request.extensions["sent"] = time.perf_counter()
+        request.extensions["sent"] = _now()
 
     async def _answered(self, response: httpx.Response) -> None:
         await response.aread()
-        self.seconds += time.perf_counter() - response.request.extensions["sent"]
+        self.spent += _now() - response.request.extensions["sent"]
         self.failed += not response.is_success
 
 
@@ -140,9 +155,8 @@ def written(folder: Path, server: str, url: str) -> Path:
         "backend": "openai",
         "base_url": url,
         "model": NAME[server],
-        "images": {"max": 2, "max_side": 64},
+        **SIZE[server],
         "logprobs": True,
-        "max_tokens": 24,
         "timeout_s": 600,
         "max_concurrency": AT_ONCE[server],
     }
@@ -209,8 +223,8 @@ async def compared(path: Path, source: Path, warm: Path, folder: Path, *, at_onc
     return outcomes
 
 
-async def overhead_ms(path: Path, source: Path) -> tuple[float, float, float]:
-    """Median milliseconds beyond HTTP of a perceiver's call, and of a reasoner's, each alone; and those in HTTP."""
+async def overhead_ms(path: Path, source: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Median milliseconds beyond HTTP of a perceiver's call, and of a reasoner's, each alone; and the mean in HTTP."""
     scenario, _ = load_monitor(path)
     models = build_models(scenario.models, scenario.folder)
     traffic = Traffic()
@@ -220,19 +234,25 @@ async def overhead_ms(path: Path, source: Path) -> tuple[float, float, float]:
     perceiver, reasoner = Perceiver.of(scenario, "it", models), Reasoner.of(scenario, "it", models)
     seeing, judging = [], []
     for window, measurements in stage:
-        before, started = (traffic.seconds, len(traffic.bodies)), time.perf_counter()
+        before, started = (traffic.spent.copy(), len(traffic.bodies)), _now()
         seen = await perceiver.perceive(window, measurements, media, scenario)
         seeing.append(_beyond(traffic, before, started))
-        before, started = (traffic.seconds, len(traffic.bodies)), time.perf_counter()
+        before, started = (traffic.spent.copy(), len(traffic.bodies)), _now()
         await reasoner.reason(Question(window, scenario.normal, measurements, [seen], (), ()))
         judging.append(_beyond(traffic, before, started))
-    return statistics.median(seeing), statistics.median(judging), 1000 * traffic.seconds / len(traffic.bodies)
+    in_http = 1000 * float(traffic.spent[0]) / len(traffic.bodies)
+    return np.median(seeing, axis=0), np.median(judging, axis=0), in_http
 
 
-def _beyond(traffic: Traffic, before: tuple[float, int], started: float) -> float:
+def _now() -> NDArray[np.float64]:
+    """Seconds by the clock, and of CPU: on a machine that others use, the second is what tells."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def _beyond(traffic: Traffic, before: tuple[NDArray[np.float64], int], started: NDArray[np.float64]) -> Any:
     """Milliseconds beyond HTTP since then, a request (a repair turn is one more)."""
-    seconds, requests = before
-    passed = time.perf_counter() - started - (traffic.seconds - seconds)
+    spent, requests = before
+    passed = _now() - started - (traffic.spent - spent)
     return 1000 * passed / max(1, len(traffic.bodies) - requests)
 
 
@@ -254,9 +274,9 @@ def measured(server: str, windows: int, rounds: int, folder: Path, table: Table)
         " ".join(f"{one.plain:.2f}" for one in outcomes),
         f"{ratio:.1%}",
         f"{alone:.0f}",
-        f"{seeing:.1f}, {judging:.1f}",
+        ", ".join(f"{clock:.1f} ({cpu:.1f})" for clock, cpu in (seeing, judging)),
     )
-    return ratio >= RATIO_BAR and max(seeing, judging) <= OVERHEAD_BAR_MS
+    return ratio >= RATIO_BAR and max(seeing[0], judging[0]) <= OVERHEAD_BAR_MS
 
 
 def main() -> None:
@@ -277,7 +297,7 @@ def main() -> None:
         "plain HTTP, calls/s",
         "ratio",
         "a call alone, ms",
-        "overhead, ms (sees, judges)",
+        "overhead to see, to judge: ms (of CPU)",
     )
     table = Table(*columns)
     for server in given.server or sorted(AT_ONCE):

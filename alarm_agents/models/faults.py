@@ -18,7 +18,7 @@ from alarm_agents.errors import ModelError
 MODEL_FAULTS: tuple[type[Exception], ...] = (
     ModelError,
     LangChainException,
-    openai.APIError,
+    httpx.HTTPError,
     TimeoutError,
     ConnectionError,
 )
@@ -63,7 +63,7 @@ def is_transient(error: BaseException) -> bool:
         return status in _TRANSIENT_STATUS or (status >= 500 and status not in _REJECTED_STATUS)
     if isinstance(error, ChatError) and error.is_retryable:
         return True
-    return isinstance(error, TimeoutError | ConnectionError | openai.APIConnectionError | httpx.TransportError)
+    return isinstance(error, TimeoutError | ConnectionError | openai.APIConnectionError | httpx.RequestError)
 
 
 def retry_after(error: BaseException) -> float | None:
@@ -92,6 +92,6 @@ def reason(error: BaseException) -> str:
         return f"HTTP {status} ({hint})" if hint else f"HTTP {status}"
     if isinstance(error, TimeoutError | openai.APITimeoutError | httpx.TimeoutException):
         return "timed out"
-    if isinstance(error, ConnectionError | openai.APIConnectionError | httpx.TransportError):
+    if isinstance(error, ConnectionError | openai.APIConnectionError | httpx.RequestError):
         return "the server cannot be reached, or dropped the connection"
     return error.message if isinstance(error, ModelError) else f"failed with {type(error).__name__}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+import re
+from typing import Any, cast
 
 import httpx
-import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
+from langchain_core.exceptions import ContextOverflowError
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
@@ -22,10 +23,18 @@ from alarm_agents.scenario import ModelSettings
 
 _MALFORMED = "the server's answer is not a chat completion"
 _TOP_LOGPROBS = 5
+_TOO_LONG = re.compile(r"context_length_exceeded|exceed_context_size|maximum context length|context (?:window|size)")
+"""How servers say that a prompt is longer than the context: OpenAI's code, llama.cpp's, vLLM's words, others'."""
+_COMPLAINT = 2_000
+"""Characters of what a server complains of that are looked at."""
 
 
 class CompatibleChat(ChatOpenAI):
-    """`ChatOpenAI` for servers that are not OpenAI's: their malformed answers are typed, cut-off ones are kept."""
+    """`ChatOpenAI` for servers that are not OpenAI's: their malformed answers are typed, cut-off ones are kept.
+
+    Requests are sent by httpx and not by the SDK: that walks through question and answer by their type hints, builds
+    address and headers anew and reads the answer in a thread, together 3 ms of a call.
+    """
 
     _seeds: Seeds = PrivateAttr()
 
@@ -44,25 +53,39 @@ class CompatibleChat(ChatOpenAI):
         for said, message in zip(payload["messages"], messages, strict=True):
             if not isinstance(message.content, str):
                 said["content"] = message.content
-        # A top-level response_format makes the client parse, and raise away the text of, what we parse ourselves.
-        as_it_is = {"response_format": payload.pop("response_format")} if "response_format" in payload else {}
-        if self.seed is not None:
-            question = json.dumps([payload, as_it_is], sort_keys=True, default=str)
-            payload["seed"] = self._seeds.of(question.encode())
-        payload["extra_body"] = {**(payload.get("extra_body") or {}), **as_it_is}
         return payload
 
     async def _agenerate(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002  # part of the interface
         **kwargs: Any,
     ) -> ChatResult:
+        """The server's answer. Raises `ModelError`, `ContextOverflowError` and `httpx.HTTPError`."""
+        address = f"{str(self.openai_api_base).rstrip('/')}/chat/completions"
+        body = self._body(self._get_request_payload(messages, stop=stop, **kwargs))
+        response = await cast(httpx.AsyncClient, self.http_async_client).post(address, content=body)
+        if response.status_code in (400, 413, 500) and _TOO_LONG.search(response.text[:_COMPLAINT]):
+            raise ContextOverflowError("the prompt is longer than the model's context")
+        response.raise_for_status()
         try:
-            return await super()._agenerate(messages, stop, run_manager, **kwargs)
-        except json.JSONDecodeError as error:
+            answer = response.json()
+        except (ValueError, RecursionError) as error:
             raise ModelError(_MALFORMED) from error
+        return self._create_chat_result(answer)
+
+    def _body(self, payload: dict[str, Any]) -> bytes:
+        """The request's JSON, with the seed of this sample."""
+        request = {**payload, **payload["extra_body"]}
+        del request["extra_body"]
+        if self.seed is not None:
+            del request["seed"]
+        # A lone surrogate, which models can write as an escape, is nothing that can be sent.
+        body = json.dumps(request, ensure_ascii=False).encode("utf-8", "replace")
+        seed = self._seeds.of(body)
+        # Pictures make it long: the seed, which depends on all of it, is put to its end and not written with all anew.
+        return body if seed is None else b'%b, "seed": %d}' % (body[:-1], seed)
 
     def _create_chat_result(self, response: Any, generation_info: dict[str, Any] | None = None) -> ChatResult:
         try:
@@ -74,36 +97,6 @@ class CompatibleChat(ChatOpenAI):
         return result
 
 
-class _Completions:
-    """The SDK's chat completions without its walk through request and answer by their type hints: 3 ms of CPU a call.
-
-    It stands for `AsyncCompletions` where `ChatOpenAI` calls it, and for its raw responses.
-    """
-
-    def __init__(self, client: openai.AsyncOpenAI) -> None:
-        self._client = client
-
-    @property
-    def with_raw_response(self) -> _Completions:
-        return self
-
-    async def create(self, *, extra_body: dict[str, Any], **payload: Any) -> _Raw:
-        """Send the request as it is. Raises the SDK's errors."""
-        body = {**payload, **extra_body}
-        return _Raw(await self._client.post("/chat/completions", cast_to=httpx.Response, body=body))
-
-
-class _Raw:
-    """A server's answer."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.http_response, self.headers = response, response.headers
-
-    def parse(self) -> Any:
-        """Its JSON; raises `json.JSONDecodeError`."""
-        return self.http_response.json()
-
-
 def build(settings: ModelSettings) -> CompatibleChat:
     """The chat model for these settings; no connection is made. Raises `ConfigurationError`."""
     try:
@@ -112,10 +105,11 @@ def build(settings: ModelSettings) -> CompatibleChat:
         raise ConfigurationError(
             f"base_url is not an http address: {settings.base_url}", remedy="write it like http://localhost:8000/v1"
         ) from error
-    chat = CompatibleChat(
+    key = _api_key(settings)
+    return CompatibleChat(
         model=settings.model,
         base_url=settings.base_url,
-        api_key=SecretStr(_api_key(settings)),
+        api_key=SecretStr(key),
         timeout=settings.timeout_s,
         max_retries=0,  # the client retries, so that attempts are counted and time-outs are per attempt
         temperature=settings.temperature,
@@ -125,16 +119,18 @@ def build(settings: ModelSettings) -> CompatibleChat:
         # max_tokens is the name that all servers know; the wrapper would send only the newer max_completion_tokens.
         extra_body={"max_tokens": settings.max_tokens, **settings.extra},
         use_responses_api=False,
-        http_async_client=httpx.AsyncClient(transport=PerLoop(settings.max_concurrency)),
+        http_async_client=httpx.AsyncClient(
+            transport=PerLoop(settings.max_concurrency),
+            timeout=settings.timeout_s,
+            headers={"authorization": f"Bearer {key}", "content-type": "application/json"},
+        ),
     )
-    chat.async_client = _Completions(chat.root_async_client)
-    return chat
 
 
 def _api_key(settings: ModelSettings) -> str:
     if settings.api_key_env is None:
         return "local"  # servers without keys still want the header
-    key = os.environ.get(settings.api_key_env)
+    key = os.environ.get(settings.api_key_env, "").strip()
     if not key:
         raise ConfigurationError(
             f"api_key_env names the environment variable {settings.api_key_env}, which is not set",

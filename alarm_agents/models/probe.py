@@ -82,6 +82,8 @@ async def probe(model: Model) -> Probe:
         tokens_a_second=words.output_tokens / seconds if words.output_tokens else None,
         context=await _context(model),
     )
+    if words.value is None:
+        return found.model_copy(update={"cannot": (_useless(words.note),)})
     return found.model_copy(update={"cannot": tuple(_cannot(found, settings, seen))})
 
 
@@ -89,6 +91,13 @@ def _silent(settings: ModelSettings, note: str) -> str:
     where = f" at {settings.base_url}" if settings.base_url else ""
     remedy = "start its server, or mend base_url" if settings.base_url else "check the model block"
     return f"it does not answer{where}: {note}; {remedy}"
+
+
+def _useless(note: str) -> str:
+    return (
+        f"usable answers: {note}, asked twice; take a model that follows instructions, or serve this one with "
+        "constrained decoding"
+    )
 
 
 def _cannot(found: Probe, settings: ModelSettings, seen: Answer[Colour] | None) -> list[str]:

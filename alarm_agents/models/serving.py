@@ -113,8 +113,9 @@ def _vllm(settings: ModelSettings, folder: Path, host: Host, port: int, context:
         "--max-model-len": context,
         "--max-num-seqs": settings.max_concurrency,
         "--limit-mm-per-prompt": json.dumps({"image": settings.images.max}),
-        # Without the second, weak models write white space until their tokens are spent.
-        "--structured-outputs-config": json.dumps({"backend": "xgrammar", "disable_any_whitespace": True}),
+        # The grammar of backend transformers, too: xgrammar would leave no space after commas and colons, at which
+        # models that learned to write one say less and something else.
+        "--structured-outputs-config": json.dumps({"backend": "guidance", "disable_any_whitespace": True}),
     }
     written = [str(part) for pair in options.items() for part in pair]
     if host.gpu:

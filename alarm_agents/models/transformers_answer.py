@@ -16,13 +16,13 @@ from llguidance import LLMatcher
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from alarm_agents.models.batches import Call
+from alarm_agents.models.schemas import SPELLING
 from alarm_agents.models.transformers_load import Weights
 from alarm_agents.models.transformers_prompt import Chosen, Reply, Request, SchemaError, render
 
 _TOP = 5
-_COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": True}
-"""JSON as `json.dumps` writes it: where any white space is allowed, weak models write nothing else to the end.
-Keywords of a schema that no grammar can hold are left to the check of the answer."""
+_LENIENT = {**SPELLING, "lenient": True}
+"""Keywords of a schema that no grammar can hold are left to the check of the answer."""
 
 
 class Row:
@@ -129,7 +129,7 @@ def answer(weights: Weights, calls: Sequence[Call[Request, Reply]]) -> list[Repl
 def _matcher(schema: str | None, weights: Weights) -> LLMatcher | None:
     if schema is None:
         return None
-    matcher = LLMatcher(weights.guide, LLMatcher.grammar_from_json_schema(schema, overrides=_COMPACT), log_level=0)
+    matcher = LLMatcher(weights.guide, LLMatcher.grammar_from_json_schema(schema, overrides=_LENIENT), log_level=0)
     if matcher.is_error():
         raise SchemaError("no grammar can be made of the answer's schema")
     return matcher

@@ -106,6 +106,15 @@ def test_probe_fails_where_a_model_does_not_answer(alarm: Alarm) -> None:
     assert "there is no model 'nose'" in alarm("models", "probe", "nose", "--scenario", path, code=2).err
 
 
+def test_probe_of_a_model_that_only_chats(alarm: Alarm) -> None:
+    with OpenAIServer(lambda *_: "Hi there!") as chatting:
+        done = alarm("models", "probe", "eye", "--scenario", scenario(alarm, chatting.base_url), "--json")
+    (eye,) = done.document["models"]
+    assert (eye["answers"], eye["images"], eye["schema_kept"]) == (True, False, False)
+    assert len(eye["cannot"]) == 1
+    assert "usable answers: there is no JSON object in the reply, asked twice" in eye["cannot"][0]
+
+
 def test_size_says_what_is_asked_and_what_to_lower(alarm: Alarm, server: Server, base_url: str) -> None:
     path = scenario(alarm, base_url)
     before = alarm("models", "size", "--scenario", path, "--json").document

@@ -188,7 +188,8 @@ async def test_vllm_and_transformers_say_the_same_of_the_same_picture(
         assert served_.value is not None
         assert ours.value is not None
         assert served_.value.label == ours.value.label
-        assert served_.odds == pytest.approx(ours.odds, abs=0.02)
+        # Odds are not held against each other: in process they are the model's own, before the grammar, and random
+        # weights think of other things than labels. On trained weights they are (test_trained_served.py).
 
 
 @pytest.mark.parametrize("server", ["llama_server", "vllm_server"])
@@ -196,4 +197,4 @@ async def test_a_prompt_longer_than_the_context_is_typed(
     server: str, gguf: Path, request: pytest.FixtureRequest
 ) -> None:
     answer = await at(request.getfixturevalue(server), gguf, retries=0).ask([HumanMessage("word " * 9000)], Judgement)
-    assert (answer.value, answer.parse) == (None, Parse.FAILED)
+    assert (answer.parse, answer.note) == (Parse.FAILED, "the prompt is longer than the model's context")

@@ -33,7 +33,7 @@ class Reply:
     logprobs: list[dict[str, Any]] | None = None
     finish_reason: str = "stop"
     raw: str | None = None
-    """The body as it stands, in place of a chat completion."""
+    """The body as it stands, in place of a chat completion; a lone surrogate is one byte that is no UTF-8."""
     drop: bool = False
     """Close the connection without an answer."""
     stall: bool = False
@@ -172,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, json.dumps(_completion(body["model"], reply)), reply)
 
     def _send(self, status: int, text: str, reply: Reply | None = None) -> None:
-        data = text.encode()
+        data = text.encode(errors="surrogateescape")
         self.send_response(status)
         for name, value in (reply.headers if reply is not None else {}).items():
             self.send_header(name, value)

@@ -22,6 +22,7 @@ from alarm_agents.demo.tiny.lessons import Lessons, School
 from alarm_agents.demo.tiny.truth import KINDS, truth_at
 from alarm_agents.models import Model
 from alarm_agents.models.registry import build_models
+from alarm_agents.models.schemas import response_format
 from alarm_agents.scenario import load_scenario
 from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
@@ -83,10 +84,9 @@ def test_grammars_let_every_answer_be_spelled_as_it_was_learned(lessons: Lessons
     said = [part["text"] for one in some for turn in one.said for part in turn["content"] if "text" in part]
     words = tokenizer([*said, *(one.answer for one in some)])
     guide = from_tokenizer(words, n_vocab=len(words))
-    compact = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": True}
     for lesson in some:
-        schema = json.dumps(ANSWERS[lesson.role].model_json_schema())
-        matcher = llguidance.LLMatcher(guide, llguidance.LLMatcher.grammar_from_json_schema(schema, overrides=compact))
+        schema = response_format(ANSWERS[lesson.role])["json_schema"]["schema"]  # as vLLM takes it, without overrides
+        matcher = llguidance.LLMatcher(guide, llguidance.LLMatcher.grammar_from_json_schema(schema))
         for token in words(lesson.answer, add_special_tokens=False)["input_ids"]:
             allowed = np.unpackbits(np.frombuffer(matcher.compute_bitmask(), np.uint8), bitorder="little")
             assert allowed[token], (lesson.answer, words.decode([token]))

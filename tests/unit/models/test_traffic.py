@@ -92,8 +92,16 @@ async def test_a_request_that_is_rejected_either_way_is_not_held_against_schemas
     assert [request.constrained for request in server.requests] == [True, False, True]
 
 
-async def test_a_prompt_that_is_too_long_is_not_sent_again() -> None:
-    with OpenAIServer(lambda *_: Reply("context_length_exceeded", status=400)) as server:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "context_length_exceeded",
+        "This model's maximum context length is 2048 tokens. However, you requested 4069 tokens",
+        "the request exceeds the available context size, try increasing it",
+    ],
+)
+async def test_a_prompt_that_is_too_long_is_not_sent_again(said: str) -> None:
+    with OpenAIServer(lambda *_: Reply(said, status=400)) as server:
         answer = await model_at(server.base_url).ask(QUESTION, Judgement)
     assert (answer.parse, answer.note) == (Parse.FAILED, "the prompt is longer than the model's context")
     assert len(server.requests) == 1
@@ -104,6 +112,7 @@ async def test_a_prompt_that_is_too_long_is_not_sent_again() -> None:
     [
         *("", "not json", "[]", "null", '"text"', "{}", '{"choices": null}', '{"choices": []}', '{"choices": [{}]}'),
         *('{"choices": [{"message": null}]}', '{"error": {"message": "secret"}}', '{"choices": 7}'),
+        *('{"choices": "\udcff"}', "[" * 100_000),
     ],
 )
 async def test_an_answer_that_is_no_chat_completion_is_failed(raw: str) -> None:

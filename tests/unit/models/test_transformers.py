@@ -281,6 +281,16 @@ async def test_weights_are_shared_by_models_with_the_same_options(
     assert len(loaded) == 2
 
 
+async def test_dtype_and_quantisation_reach_the_library(make: Callable[..., Model]) -> None:
+    from alarm_agents.models import transformers_load
+
+    half: Any = make("llava", extra={"dtype": "bfloat16"})
+    assert (await half.ask(question(), Judgement)).parse is Parse.PARSED
+    assert transformers_load.load(half.chat.source, half.chat.options.model_dump()).model.dtype is torch.bfloat16
+    unheard = make("llava", retries=0, extra={"quantization": {"quant_method": "by-nobody"}})
+    assert "by-nobody" in (await unheard.ask(question(), Judgement)).note
+
+
 async def test_what_cannot_be_loaded_is_typed(make: Callable[..., Model]) -> None:
     answer = await make("nothing", retries=2).ask(question(), Judgement)
     assert answer.parse is Parse.FAILED
