@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alarm_agents.agents.drafts import objections
 from alarm_agents.agents.reasoner import Question, by_rules
 from alarm_agents.graphs.context import Context
-from alarm_agents.memory.embedders import Embedder, default_embedder
+from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.texts import sight
 from alarm_agents.scenario import EMBEDDED
 from alarm_agents.tools.deduction import Deduction
@@ -82,12 +82,12 @@ class _Kept:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Embedder.embed`."""
-        return np.stack([_vector(self._embedder, text) for text in texts]) if texts else self._embedder.embed([])
+        return np.stack([_vector(text) for text in texts]) if texts else self._embedder.embed([])
 
 
 @lru_cache(maxsize=8_192)
-def _vector(embedder: Embedder, text: str) -> NDArray[np.float32]:
-    return embedder.embed([text])[0]
+def _vector(text: str) -> NDArray[np.float32]:
+    return np.asarray(default_embedder().embed([text])[0], np.float32)
 
 
 @lru_cache(maxsize=64)

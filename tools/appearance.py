@@ -77,7 +77,7 @@ def _looks(found: Sequence[tuple[Picture, Sequence[Thing]]]) -> Descriptors:
     # All below one another in one picture, each framed by its own mirrored edges: one by one it takes longer.
     column = np.concatenate([cv2.copyMakeBorder(cut, 1, 1, 1, 1, cv2.BORDER_REFLECT_101) for cut in cuts])
     lab = np.asarray(cv2.cvtColor(column, cv2.COLOR_BGR2LAB), np.float32)
-    slopes = (cv2.Sobel(lab[..., 0], cv2.CV_32F, *along) for along in ((1, 0), (0, 1)))
+    slopes = (np.asarray(cv2.Sobel(lab[..., 0], cv2.CV_32F, *along), np.float32) for along in ((1, 0), (0, 1)))
     lab, across, down = (_unframed(each, len(cuts)) for each in (lab, *slopes))
     light = lab[..., 0].reshape(len(cuts), -1)
     contrast = (light.std(axis=1) + np.float32(FLAT))[:, None, None]
@@ -106,7 +106,8 @@ def _edges(across: NDArray[np.float32], down: NDArray[np.float32]) -> NDArray[np
     way = (np.asarray(turn) * (BINS / np.pi)).astype(int) % BINS
     row, column = (np.arange(side) * PARTS // SIDE for side in across.shape)
     place = (row[:, None] * PARTS + column) * BINS + way
-    return np.bincount(place.ravel(), np.asarray(length).ravel(), across.size // (SIDE // PARTS) ** 2 * BINS)
+    count = across.size // (SIDE // PARTS) ** 2 * BINS
+    return np.asarray(np.bincount(place.ravel(), np.asarray(length).ravel(), count), np.float64)
 
 
 def _fact(value: float, thing: Thing, picture: Picture) -> Fact:

@@ -317,13 +317,14 @@ class Motion:
     def _told(self, peak: Peak, subject: str, verb: str) -> Fact:
         time, track = peak.time if math.isfinite(peak.time) else None, str(peak.track) if peak.track else None
         where = {"region": peak.box, "time": time, "track": track}
-        speed = f"{peak.speed:.2g} picture heights/s"
+        measured, odd = _rounded(peak.speed), _rounded(peak.odd)
+        speed = f"{measured:.2g} picture heights/s"
         if self._usual is None:
             where |= {"unit": "heights/s", "measure": "motion.speed"}
-            return _fact(subject, "speed", peak.speed, f"{subject} {verb} {speed}", **where)
+            return _fact(subject, "speed", measured, f"{subject} {verb} {speed}", **where)
         where |= {"unit": "times usual", "measure": "motion.ratio"}
-        text = f"{subject} {verb} {peak.odd:.2g} times the usual speed here ({speed})"
-        return _fact(subject, "speed ratio", peak.odd, text, **where)
+        text = f"{subject} {verb} {odd:.2g} times the usual speed here ({speed})"
+        return _fact(subject, "speed ratio", odd, text, **where)
 
 
 def _share(name: str, value: float, text: str) -> Fact:
@@ -332,8 +333,12 @@ def _share(name: str, value: float, text: str) -> Fact:
 
 
 def _fact(subject: str, attribute: str, value: float, text: str, **more: Any) -> Fact:
-    rounded = float(f"{value:.3g}")
-    return Fact(subject=subject, attribute=attribute, value=rounded, text=text, perceiver="motion", **more)
+    return Fact(subject=subject, attribute=attribute, value=_rounded(value), text=text, perceiver="motion", **more)
+
+
+def _rounded(value: float) -> float:
+    """To the digits that are kept, of which the words speak, too."""
+    return float(f"{value:.3g}")
 
 
 def _usual(speeds: Floats, height: Floats) -> Floats:

@@ -124,6 +124,8 @@ class Ground:
         self.colours, self.contrast, self.height = colours, contrast, height
         self.image = np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), np.uint8)
         self._soft = soft(colours)
+        half = contrast / 2  # from where to the whole contrast the ground gives way, softly
+        self._matte = np.clip((np.arange(256) - half) * 255 / half, 0, 255).astype(np.uint8)
         self._standing: WeakKeyDictionary[Picture, Gray] = WeakKeyDictionary()
         self._masks: WeakKeyDictionary[Picture, Mask] = WeakKeyDictionary()
         self._things: WeakKeyDictionary[Picture, tuple[Thing, ...]] = WeakKeyDictionary()
@@ -155,8 +157,7 @@ class Ground:
 
         Flow holds on to outlines then, and is not held back by a ground whose pattern has more contrast than the thing.
         """
-        half = self.contrast / 2
-        mask = cv2.convertScaleAbs(cv2.subtract(self.standing_out(picture), half), alpha=255 / half)
+        mask = cv2.LUT(self.standing_out(picture), self._matte)
         light = cv2.convertScaleAbs(gray(picture, tallest), alpha=1 - LIFTED / 255, beta=LIFTED)
         if mask.shape != light.shape:
             mask = cv2.resize(mask, light.shape[::-1])

@@ -35,8 +35,10 @@ def said(p: float, **values: Any) -> Verdict:
     return verdict(p, **{"p_from": "stated", "p_stated": p, **values})
 
 
-def p_of(worth: Worth, p: float, member: str = "mind") -> float | None:
-    return worth.verdict(said(p, member=member), "", 1).p_anomaly
+def p_of(worth: Worth, p: float, member: str = "mind") -> float:
+    found = worth.verdict(said(p, member=member), "", 1).p_anomaly
+    assert found is not None
+    return found
 
 
 def answer(workspace: Workspace, number: int, stated: float, label: str, *, drawn: float | None = None) -> None:
