@@ -83,8 +83,11 @@ def soft(image: Colours) -> Colours:
     return np.asarray(cv2.blur(image, (3, 3)), np.uint8)
 
 
-def light(now: NDArray[np.uint8], ground: NDArray[np.uint8]) -> float:
-    """How much brighter all is now than the ground, as a factor: lamps and clouds change the light on everything."""
+def light(now: Gray, ground: Gray) -> float:
+    """How much brighter all is now than the ground, as a factor: lamps and clouds change the light on everything.
+
+    Of grey or, for green is most of it, of green.
+    """
     one = np.float32(1)
     ratio = ((now[::4, ::4] + one) / (ground[::4, ::4] + one)).ravel()
     middle = ratio.size // 2  # not `np.median`, which takes longer than all else here, and this is done every frame
@@ -140,7 +143,8 @@ class Ground:
             now = soft(small(picture))
             if self._soft.shape != now.shape:
                 self._soft = soft(fitted(self.colours, now))
-            change = cv2.split(cv2.absdiff(now, cv2.convertScaleAbs(self._soft, alpha=light(now, self._soft))))
+            lit = cv2.convertScaleAbs(self._soft, alpha=light(now[..., 1], self._soft[..., 1]))
+            change = cv2.split(cv2.absdiff(now, lit))
             found = np.asarray(cv2.max(cv2.max(change[0], change[1]), change[2]), np.uint8)
             self._standing[picture] = found
         return found
@@ -250,7 +254,8 @@ def _learned(pictures: Sequence[Picture]) -> Ground:
     some = [np.asarray(cv2.resize(small(picture), (w, h)), np.uint8) for picture in thinned(pictures, LEARNED)]
     colours = np.partition(np.stack(some), len(some) // 2, axis=0)[len(some) // 2]
     ground = soft(colours)
-    noise = 1.4826 * float(np.median([np.abs(now - light(now, ground) * ground)[::4, ::4] for now in map(soft, some)]))
+    lit = [(now, light(now[..., 1], ground[..., 1]) * ground) for now in map(soft, some)]
+    noise = 1.4826 * float(np.median([np.abs(now - still)[::4, ::4] for now, still in lit]))
     flat = Ground(colours, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON))
     masks = [flat.foreground(picture).astype(np.uint8) for picture in thinned(pictures, 3 * LEARNED)]
     seen = [thing.box for mask in masks for thing in things(mask, flat.height) if thing.whole]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from av.codec.context import ThreadType
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from alarm_agents.errors import SourceError
@@ -39,6 +41,16 @@ LEADS = (0, 10)
 """Seconds before such a place that are tried in turn: some formats (MPEG-TS) land behind what was asked for."""
 SLACK = 1.0
 """Seconds (or 2%, if more) that a video may fall short of what its header promises before it "ends early"."""
+
+
+class _Reformatters(threading.local):
+    """One for each thread: they are not safe to share, and a frame's own, made anew, takes as long as decoding it."""
+
+    def __init__(self) -> None:
+        self.of = VideoReformatter()
+
+
+_colours = _Reformatters()
 
 
 @dataclass
@@ -201,7 +213,8 @@ def image_of(
 
     `size` is the stream's width and height: a frame may differ where the camera was switched over.
     """
-    image = np.asarray(frame.to_ndarray(format="bgr24", width=size[0], height=size[1]), dtype=np.uint8)
+    turned = _colours.of.reformat(frame, width=size[0], height=size[1], format="bgr24")
+    image = np.asarray(turned.to_ndarray(), dtype=np.uint8)
     if turns := round(frame.rotation / 90) % 4:
         image = np.ascontiguousarray(np.rot90(image, turns))  # both count counter-clockwise
     return scale_down(apply_masks(image, masks), max_side)
