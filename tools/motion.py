@@ -56,6 +56,7 @@ MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
 MOVES = 0.3  # share of what is there; less that stands still is people who wait, edges and shadows
 LOOKED_AT = ("speed", "ratio")  # measures that a part of the picture can be asked for
+KNOWN = 50  # pictures from which on a ground is free of those who stood on it: their outlines would jump
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 
 
@@ -229,8 +230,10 @@ class Motion:
         return replace(seen, still=min(1.0, max(MOVES, standing)), size=size)
 
     def _look(self, picture: Picture, tallest: int = WORKING) -> Gray:
-        """What flow is computed of: what stands out from the ground, or all in grey where no ground is known."""
-        return gray(picture, tallest) if self._ground is None else self._ground.cut_out(picture, tallest)
+        """What flow is computed of: what stands out from the ground, or all in grey where that is hardly known."""
+        if self._ground is None or self._ground.pictures < KNOWN:
+            return gray(picture, tallest)
+        return self._ground.cut_out(picture, tallest)
 
     def _moving(self, length: Flow, step: Step) -> Mask:
         """What moves (h, w), of what stands out from the ground where that is known."""

@@ -122,9 +122,12 @@ class Thing:
 class Ground:
     """The ground as references show it. Expensive answers are remembered for as long as the picture is."""
 
-    def __init__(self, colours: Colours, contrast: float, height: Floats) -> None:
-        """`colours` (h, w, 3); `contrast` in levels of one colour; `height` (ROWS,) of things in picture heights."""
-        self.colours, self.contrast, self.height = colours, contrast, height
+    def __init__(self, colours: Colours, contrast: float, height: Floats, pictures: int) -> None:
+        """`colours` (h, w, 3) is the median of so many `pictures`, `contrast` in levels of one colour.
+
+        `height` (ROWS,) is that of things, in picture heights.
+        """
+        self.colours, self.contrast, self.height, self.pictures = colours, contrast, height, pictures
         self.image = np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), np.uint8)
         self._soft = soft(colours)
         half = contrast / 2  # from where to the whole contrast the ground gives way, softly
@@ -178,7 +181,8 @@ class Ground:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """As arrays that `Scene.restore` takes back."""
-        return {"colours": self.colours, "contrast": np.array(self.contrast), "height": self.height}
+        numbers = {"contrast": np.array(self.contrast), "pictures": np.array(self.pictures)}
+        return {"colours": self.colours, "height": self.height, **numbers}
 
 
 class Scene:
@@ -201,9 +205,9 @@ class Scene:
         if "colours" not in state:
             reason = "what the references taught was kept by a version that knew no colours"
             raise WorkspaceError(reason, remedy="teach the scenario again with `alarm induce`")
-        colours, contrast, height = (np.array(state[name]) for name in ("colours", "contrast", "height"))
+        colours, height = np.array(state["colours"]), np.array(state["height"])
         if self._ground is None or not np.array_equal(self._ground.colours, colours):
-            self._ground = Ground(colours, float(contrast), height)
+            self._ground = Ground(colours, float(state["contrast"]), height, int(state["pictures"]))
         return self._ground
 
 
@@ -256,10 +260,11 @@ def _learned(pictures: Sequence[Picture]) -> Ground:
     ground = soft(colours)
     lit = [(now, light(now[..., 1], ground[..., 1]) * ground) for now in map(soft, some)]
     noise = 1.4826 * float(np.median([np.abs(now - still)[::4, ::4] for now, still in lit]))
-    flat = Ground(colours, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON))
+    flat = Ground(colours, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON), len(some))
     masks = [flat.foreground(picture).astype(np.uint8) for picture in thinned(pictures, 3 * LEARNED)]
     seen = [thing.box for mask in masks for thing in things(mask, flat.height) if thing.whole]
-    return Ground(colours, flat.contrast, _heights([((y0 + y1) / 2 / h, (y1 - y0) / h) for _, y0, _, y1 in seen]))
+    height = _heights([((y0 + y1) / 2 / h, (y1 - y0) / h) for _, y0, _, y1 in seen])
+    return Ground(colours, flat.contrast, height, len(some))
 
 
 def _heights(seen: Sequence[tuple[float, float]]) -> Floats:

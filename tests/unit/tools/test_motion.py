@@ -108,7 +108,7 @@ def test_a_coat_as_bright_as_the_pavement_hides_nobody() -> None:
     blue = coloured([CYCLIST], 1)[0].image
     assert np.ptp(cv2.blur(cv2.cvtColor(blue, cv2.COLOR_BGR2GRAY), (5, 5))) < 12, "it is as bright as the ground"
     motion = Motion()
-    motion.fit([coloured(walkers(), 3, start=2.0 * run / 3) for run in range(10)])
+    motion.fit([coloured(walkers(), 3, start=1.0 * run / 3) for run in range(20)])
     frames = motion.measure(coloured([CYCLIST], 16), 0).frames
     assert np.median(frames["speed"]) == pytest.approx(QUICK, rel=0.2)
     assert np.median(frames["ratio"]) == pytest.approx(QUICK / SLOW, rel=0.3)
