@@ -1,10 +1,9 @@
 """The motion expert: how fast the fastest thing in the picture is, and how that compares with what is usual there.
 
 Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) is averaged over the moving
-foreground in person-sized windows. Where references teach the ground, flow is computed of what is cut out from it by
-colour: what is as bright as the ground would be lost on it. References teach three things: the still background (median
-of each pixel), how tall moving things are in each row of the picture (Siegel's robust line), and how fast they usually
-are there (median). Everything is in fractions of the picture and in seconds, so pictures of any size and rate compare.
+foreground in person-sized windows; where references show the ground, what differs from it by colour alone counts, too.
+References teach three things: the still background (median of each pixel), how tall moving things are in each row of
+the picture (Siegel's robust line), and how fast they usually are there (median). Everything is in fractions of the picture and in seconds, so pictures of any size and rate compare.
 
 It cannot see things on wheels that move at walking speed, and it takes a moving camera for moving things.
 """
@@ -56,7 +55,6 @@ MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
 MOVES = 0.3  # share of what is there; less that stands still is people who wait, edges and shadows
 LOOKED_AT = ("speed", "ratio")  # measures that a part of the picture can be asked for
-KNOWN = 50  # pictures from which on a ground is free of those who stood on it: their outlines would jump
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 
 
@@ -230,10 +228,8 @@ class Motion:
         return replace(seen, still=min(1.0, max(MOVES, standing)), size=size)
 
     def _look(self, picture: Picture, tallest: int = WORKING) -> Gray:
-        """What flow is computed of: what stands out from the ground, or all in grey where that is hardly known."""
-        if self._ground is None or self._ground.pictures < KNOWN:
-            return gray(picture, tallest)
-        return self._ground.cut_out(picture, tallest)
+        """What flow is computed of: grey, and where the ground is known, brighter where colour alone tells from it."""
+        return gray(picture, tallest) if self._ground is None else self._ground.coloured(picture, tallest)
 
     def _moving(self, length: Flow, step: Step) -> Mask:
         """What moves (h, w), of what stands out from the ground where that is known."""

@@ -34,7 +34,6 @@ PERSON = 0.15  # picture heights; how tall moving things are where no reference 
 SOLID = 5  # pixels of the working size; what is thinner is a seam, a shadow or a limb, and no thing
 SPECK = 0.0004  # share of the picture; what stands out over less is noise
 LEGIBLE = 0.04  # square of the usual height; the box of a thing that can be told by its outline
-LIFTED = 128  # grey levels between the ground and the darkest thing in a picture that flow is computed of
 UNTIMED = 0.1  # seconds between frames where neither time stamps nor frame rate tell
 LEARNED = 100  # pictures that the median is taken of, at most
 # Pictures this small are measured faster by threads of our own: OpenCV's wait for one another busily, and how many
@@ -122,16 +121,13 @@ class Thing:
 class Ground:
     """The ground as references show it. Expensive answers are remembered for as long as the picture is."""
 
-    def __init__(self, colours: Colours, contrast: float, height: Floats, pictures: int) -> None:
-        """`colours` (h, w, 3) is the median of so many `pictures`, `contrast` in levels of one colour.
-
-        `height` (ROWS,) is that of things, in picture heights.
-        """
-        self.colours, self.contrast, self.height, self.pictures = colours, contrast, height, pictures
+    def __init__(self, colours: Colours, contrast: float, height: Floats) -> None:
+        """`colours` (h, w, 3); `contrast` in levels of one colour; `height` (ROWS,) of things in picture heights."""
+        self.colours, self.contrast, self.height = colours, contrast, height
         self.image = np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), np.uint8)
         self._soft = soft(colours)
-        half = contrast / 2  # from where to the whole contrast the ground gives way, softly
-        self._matte = np.clip((np.arange(256) - half) * 255 / half, 0, 255).astype(np.uint8)
+        self._soft_gray = soft(self.image)
+        self._beyond = np.clip(2 * (np.arange(256) - contrast / 2), 0, 255).astype(np.uint8)
         self._standing: WeakKeyDictionary[Picture, Gray] = WeakKeyDictionary()
         self._masks: WeakKeyDictionary[Picture, Mask] = WeakKeyDictionary()
         self._things: WeakKeyDictionary[Picture, tuple[Thing, ...]] = WeakKeyDictionary()
@@ -159,16 +155,18 @@ class Ground:
             found = self._masks[picture] = np.asarray(self.standing_out(picture) > int(self.contrast))
         return found
 
-    def cut_out(self, picture: Picture, tallest: int = WORKING) -> Gray:
-        """The picture in grey (h, w), at most `tallest` pixels high, lightened, with black for the ground.
+    def coloured(self, picture: Picture, tallest: int = WORKING) -> Gray:
+        """The picture in grey (h, w), at most `tallest` pixels high, brighter where colour alone tells from the ground.
 
-        Flow holds on to outlines then, and is not held back by a ground whose pattern has more contrast than the thing.
+        Where things differ from the ground by colour and not by brightness, flow has something to hold on to then.
         """
-        mask = cv2.LUT(self.standing_out(picture), self._matte)
-        light = cv2.convertScaleAbs(gray(picture, tallest), alpha=1 - LIFTED / 255, beta=LIFTED)
-        if mask.shape != light.shape:
-            mask = cv2.resize(mask, light.shape[::-1])
-        return np.asarray(cv2.multiply(mask, light, scale=1 / 255), np.uint8)
+        now, shown = gray(picture), gray(picture, tallest)
+        soft_now, ground = soft(now), fitted(self._soft_gray, now)
+        lit = cv2.convertScaleAbs(ground, alpha=light(soft_now, ground))
+        hue = cv2.LUT(cv2.subtract(self.standing_out(picture), cv2.absdiff(soft_now, lit)), self._beyond)
+        return np.asarray(
+            cv2.add(shown, hue if hue.shape == shown.shape else cv2.resize(hue, shown.shape[::-1])), np.uint8
+        )
 
     def things(self, picture: Picture) -> tuple[Thing, ...]:
         """What stands out, thing by thing, largest first."""
@@ -181,8 +179,7 @@ class Ground:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """As arrays that `Scene.restore` takes back."""
-        numbers = {"contrast": np.array(self.contrast), "pictures": np.array(self.pictures)}
-        return {"colours": self.colours, "height": self.height, **numbers}
+        return {"colours": self.colours, "contrast": np.array(self.contrast), "height": self.height}
 
 
 class Scene:
@@ -207,7 +204,7 @@ class Scene:
             raise WorkspaceError(reason, remedy="teach the scenario again with `alarm induce`")
         colours, height = np.array(state["colours"]), np.array(state["height"])
         if self._ground is None or not np.array_equal(self._ground.colours, colours):
-            self._ground = Ground(colours, float(state["contrast"]), height, int(state["pictures"]))
+            self._ground = Ground(colours, float(state["contrast"]), height)
         return self._ground
 
 
@@ -260,11 +257,11 @@ def _learned(pictures: Sequence[Picture]) -> Ground:
     ground = soft(colours)
     lit = [(now, light(now[..., 1], ground[..., 1]) * ground) for now in map(soft, some)]
     noise = 1.4826 * float(np.median([np.abs(now - still)[::4, ::4] for now, still in lit]))
-    flat = Ground(colours, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON), len(some))
+    flat = Ground(colours, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON))
     masks = [flat.foreground(picture).astype(np.uint8) for picture in thinned(pictures, 3 * LEARNED)]
     seen = [thing.box for mask in masks for thing in things(mask, flat.height) if thing.whole]
     height = _heights([((y0 + y1) / 2 / h, (y1 - y0) / h) for _, y0, _, y1 in seen])
-    return Ground(colours, flat.contrast, height, len(some))
+    return Ground(colours, flat.contrast, height)
 
 
 def _heights(seen: Sequence[tuple[float, float]]) -> Floats:
