@@ -3,7 +3,8 @@
 Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) is averaged over the moving
 foreground in person-sized windows; where references show the ground, what differs from it by colour alone counts, too.
 References teach three things: the still background (median of each pixel), how tall moving things are in each row of
-the picture (Siegel's robust line), and how fast they usually are there (median). Everything is in fractions of the picture and in seconds, so pictures of any size and rate compare.
+the picture (Siegel's robust line), and how fast they usually are there (median). Everything is in fractions of the
+picture and in seconds, so pictures of any size and rate compare.
 
 It cannot see things on wheels that move at walking speed, and it takes a moving camera for moving things.
 """
