@@ -71,10 +71,9 @@ def test_what_a_privacy_mask_hides_changes_nothing(alarm: Alarm, data: Path) -> 
     assert unmasked[0][0]["score"] != unmasked[1][0]["score"], "without the mask the paint is seen"
 
 
-# On Ped2 the suite's own bar is not reached yet (docs/results.md).
-@pytest.mark.parametrize(("name", "least", "code"), [("avenue", 0.80, 0), ("ped2", 0.94, 1)])
-def test_captions_are_judged_from_ten_references(alarm: Alarm, data: Path, name: str, least: float, code: int) -> None:
-    result = alarm("test", ROOT / "suites" / f"captions_{name}.yaml", "--json", code=code).document
+@pytest.mark.parametrize(("name", "least"), [("avenue", 0.80), ("ped2", 0.985)])
+def test_captions_are_judged_from_ten_references(alarm: Alarm, data: Path, name: str, least: float) -> None:
+    result = alarm("test", ROOT / "suites" / f"captions_{name}.yaml", "--json").document
     assert result["metrics"]["frame_auroc"] >= least
     assert result["rows"]["without vocabulary"]["frame_auroc"] > 0.7
     assert (result["models"], result["unscored"]) == ([], 0)
