@@ -51,19 +51,9 @@ def steps_of(pictures: Sequence[Picture], look: Callable[[Picture], Gray] = gray
 
 def quick_flow() -> cv2.DISOpticalFlow:
     """Flow that a live stream can afford. It keeps buffers between calls, so each thread needs its own."""
-    flow = _unrefined(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    # With its refinement, which takes as long again: without it what is fast stands out less from the limits.
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     flow.setFinestScale(1)
-    return flow
-
-
-def thorough_flow() -> cv2.DISOpticalFlow:
-    """Flow for second looks."""
-    return _unrefined(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-
-
-def _unrefined(preset: int) -> cv2.DISOpticalFlow:
-    flow = cv2.DISOpticalFlow.create(preset)
-    flow.setVariationalRefinementIterations(0)  # takes as long again and makes flow smoother, not more telling
     return flow
 
 

@@ -26,7 +26,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
-from alarm_agents.tools.flow import Flow, Step, finer_length, length_of, quick_flow, steps_of, thorough_flow
+from alarm_agents.tools.flow import Flow, Step, finer_length, length_of, quick_flow, steps_of
 from alarm_agents.tools.leader import Leader, Size, size_at
 from alarm_agents.tools.scene import (
     PERSON,
@@ -194,7 +194,7 @@ class Motion:
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
         # OpenCV's flow object keeps buffers between calls, and several second looks run at once.
-        flow = thorough_flow()
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         usual, fine = (steps_of(pictures, partial(self._look, tallest=tall)) for tall in (WORKING, 2 * WORKING))
         steps = zip(usual, fine, strict=True)
         seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
