@@ -34,6 +34,7 @@ PERSON = 0.15  # picture heights; how tall moving things are where no reference 
 SOLID = 5  # pixels of the working size; what is thinner is a seam, a shadow or a limb, and no thing
 SPECK = 0.0004  # share of the picture; what stands out over less is noise
 LEGIBLE = 0.04  # square of the usual height; the box of a thing that can be told by its outline
+BRIGHTER = 2  # grey levels that a level of difference by colour alone is worth to flow
 UNTIMED = 0.1  # seconds between frames where neither time stamps nor frame rate tell
 LEARNED = 100  # pictures that the median is taken of, at most
 # Pictures this small are measured faster by threads of our own: OpenCV's wait for one another busily, and how many
@@ -85,7 +86,7 @@ def soft(image: Colours) -> Colours:
 def light(now: Gray, ground: Gray) -> float:
     """How much brighter all is now than the ground, as a factor: lamps and clouds change the light on everything.
 
-    Of grey or, for green is most of it, of green.
+    Both are in grey, or in green alone, which is most of it.
     """
     one = np.float32(1)
     ratio = ((now[::4, ::4] + one) / (ground[::4, ::4] + one)).ravel()
@@ -126,33 +127,17 @@ class Ground:
         self.colours, self.contrast, self.height = colours, contrast, height
         self.image = np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), np.uint8)
         self._soft = soft(colours)
-        self._soft_gray = soft(self.image)
-        self._beyond = np.clip(2 * (np.arange(256) - contrast / 2), 0, 255).astype(np.uint8)
-        self._standing: WeakKeyDictionary[Picture, Gray] = WeakKeyDictionary()
+        self._brighter = np.clip(BRIGHTER * (np.arange(256) - contrast / 2), 0, 255).astype(np.uint8)
+        self._differences: WeakKeyDictionary[Picture, tuple[Gray, Gray]] = WeakKeyDictionary()
         self._masks: WeakKeyDictionary[Picture, Mask] = WeakKeyDictionary()
         self._things: WeakKeyDictionary[Picture, tuple[Thing, ...]] = WeakKeyDictionary()
 
-    def standing_out(self, picture: Picture) -> Gray:
-        """By how many levels (h, w) each pixel differs from the ground, whatever the light as a whole does.
-
-        In the colour that differs most: a blue coat may be as bright as the pavement.
-        """
-        found = self._standing.get(picture)
-        if found is None:
-            now = soft(small(picture))
-            if self._soft.shape != now.shape:
-                self._soft = soft(fitted(self.colours, now))
-            lit = cv2.convertScaleAbs(self._soft, alpha=light(now[..., 1], self._soft[..., 1]))
-            change = cv2.split(cv2.absdiff(now, lit))
-            found = np.asarray(cv2.max(cv2.max(change[0], change[1]), change[2]), np.uint8)
-            self._standing[picture] = found
-        return found
-
     def foreground(self, picture: Picture) -> Mask:
-        """What stands out (h, w) from the ground."""
+        """What stands out (h, w) from the ground, whatever the light as a whole does."""
         found = self._masks.get(picture)
         if found is None:
-            found = self._masks[picture] = np.asarray(self.standing_out(picture) > int(self.contrast))
+            most, _ = self._difference(picture)
+            found = self._masks[picture] = np.asarray(most > int(self.contrast))
         return found
 
     def coloured(self, picture: Picture, tallest: int = WORKING) -> Gray:
@@ -160,13 +145,24 @@ class Ground:
 
         Where things differ from the ground by colour and not by brightness, flow has something to hold on to then.
         """
-        now, shown = gray(picture), gray(picture, tallest)
-        soft_now, ground = soft(now), fitted(self._soft_gray, now)
-        lit = cv2.convertScaleAbs(ground, alpha=light(soft_now, ground))
-        hue = cv2.LUT(cv2.subtract(self.standing_out(picture), cv2.absdiff(soft_now, lit)), self._beyond)
-        return np.asarray(
-            cv2.add(shown, hue if hue.shape == shown.shape else cv2.resize(hue, shown.shape[::-1])), np.uint8
-        )
+        (_, hue), shown = self._difference(picture), gray(picture, tallest)
+        return np.asarray(cv2.add(shown, fitted(cv2.LUT(hue, self._brighter), shown)), np.uint8)
+
+    def _difference(self, picture: Picture) -> tuple[Gray, Gray]:
+        """By how many levels (h, w) a picture differs from the ground, and how many of these are not of brightness.
+
+        In the colour that differs most: a blue coat may be as bright as the pavement.
+        """
+        found = self._differences.get(picture)
+        if found is None:
+            now = soft(small(picture))
+            ground = self._soft if self._soft.shape == now.shape else soft(fitted(self.colours, now))
+            lit = cv2.convertScaleAbs(ground, alpha=light(now[..., 1], ground[..., 1]))
+            blue, green, red = cv2.split(cv2.absdiff(now, lit))
+            most = np.asarray(cv2.max(cv2.max(blue, green), red), np.uint8)
+            bright = cv2.absdiff(*(cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in (now, lit)))
+            found = self._differences[picture] = most, np.asarray(cv2.subtract(most, bright), np.uint8)
+        return found
 
     def things(self, picture: Picture) -> tuple[Thing, ...]:
         """What stands out, thing by thing, largest first."""

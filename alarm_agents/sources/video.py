@@ -43,14 +43,14 @@ SLACK = 1.0
 """Seconds (or 2%, if more) that a video may fall short of what its header promises before it "ends early"."""
 
 
-class _Reformatters(threading.local):
-    """One for each thread: they are not safe to share, and a frame's own, made anew, takes as long as decoding it."""
+class _Own(threading.local):
+    """Each thread's own: a reformatter cannot be shared, and one made anew for each frame takes as long as decoding."""
 
     def __init__(self) -> None:
-        self.of = VideoReformatter()
+        self.reformatter = VideoReformatter()
 
 
-_colours = _Reformatters()
+_own = _Own()
 
 
 @dataclass
@@ -213,8 +213,8 @@ def image_of(
 
     `size` is the stream's width and height: a frame may differ where the camera was switched over.
     """
-    turned = _colours.of.reformat(frame, width=size[0], height=size[1], format="bgr24")
-    image = np.asarray(turned.to_ndarray(), dtype=np.uint8)
+    converted = _own.reformatter.reformat(frame, width=size[0], height=size[1], format="bgr24")
+    image = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     if turns := round(frame.rotation / 90) % 4:
         image = np.ascontiguousarray(np.rot90(image, turns))  # both count counter-clockwise
     return scale_down(apply_masks(image, masks), max_side)

@@ -41,7 +41,8 @@ class Calibration:
         variances, in which each block counts once). Raises `ValueError` without any window.
         """
         logs = _logs(windows)
-        # Idle windows say nothing of how far up a measure reaches: none counts as further off than the largest.
+        # Idle windows say nothing of how far up a measure reaches: none counts as further off than the largest. They
+        # do count in `held_out_likelihood`, which asks how well all windows are predicted.
         spread = _mixed(np.maximum(logs, 2 * np.median(logs) - logs.max()), len(blocks), expected)
         return cls(float(np.exp(np.median(logs))), spread, tuple(sorted(max(float(block), FLOOR) for block in blocks)))
 
