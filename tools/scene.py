@@ -146,7 +146,7 @@ class Ground:
         Where things differ from the ground by colour and not by brightness, flow has something to hold on to then.
         """
         (_, hue), shown = self._difference(picture), gray(picture, tallest)
-        return np.asarray(cv2.add(shown, fitted(cv2.LUT(hue, self._brighter), shown)), np.uint8)
+        return np.asarray(cv2.add(shown, fitted(self._brighter[hue], shown)), np.uint8)
 
     def _difference(self, picture: Picture) -> tuple[Gray, Gray]:
         """By how many levels (h, w) a picture differs from the ground, and how many of these are not of brightness.
