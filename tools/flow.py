@@ -6,6 +6,7 @@ Inverse search (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`), computed only 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -49,22 +50,27 @@ def steps_of(pictures: Sequence[Picture], look: Callable[[Picture], Gray] = gray
         before = after
 
 
-def quick_flow() -> cv2.DISOpticalFlow:
-    """Flow that a live stream can afford. It keeps buffers between calls, so each thread needs its own."""
-    # With its refinement, which takes as long again: without it what is fast stands out less from the limits.
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    flow.setFinestScale(1)
-    return flow
+class _Own(threading.local):
+    """Each thread's own: OpenCV's flow object keeps buffers between calls."""
+
+    def __init__(self) -> None:
+        # What a live stream can afford. With its refinement, which takes as long again: without it what is fast stands
+        # out less from the limits.
+        self.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self.flow.setFinestScale(1)
 
 
-def length_of(flow: cv2.DISOpticalFlow, step: Step) -> Flow:
+_own = _Own()
+
+
+def length_of(step: Step) -> Flow:
     """Length (h, w) of the flow in pixels, computed only for the rows in which something changes."""
     length = np.zeros(step.after.shape, np.float32)
     changed = cv2.threshold(cv2.absdiff(step.before, step.after), CHANGED, 1, cv2.THRESH_BINARY)[1]
     rows = np.flatnonzero(cv2.reduce(changed, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S) > 1)
     if rows.size:
         band = _span(rows[0], rows[-1] + 1, len(length))
-        length[band] = _flow(flow, step.before[band], step.after[band])
+        length[band] = _flow(_own.flow, step.before[band], step.after[band])
     return length
 
 

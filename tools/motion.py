@@ -12,7 +12,7 @@ It cannot see things on wheels that move at walking speed, and it takes a moving
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
-from alarm_agents.tools.flow import Flow, Step, finer_length, length_of, quick_flow, steps_of
+from alarm_agents.tools.flow import Flow, Step, finer_length, length_of, steps_of
 from alarm_agents.tools.leader import Leader, Size, size_at
 from alarm_agents.tools.scene import (
     PERSON,
@@ -142,8 +142,7 @@ class Motion:
         self._ground: Ground | None = None
         self._usual: Floats | None = None
         self._windows: Windows | None = None
-        self._quick = quick_flow(), quick_flow()
-        self._threads = ThreadPoolExecutor(len(self._quick), "flow")
+        self._threads = ThreadPoolExecutor(2, "flow")
         self.begin()
 
     @property
@@ -166,14 +165,10 @@ class Motion:
         if not any(references):
             return
         self._ground = self._scene.learn(references)
-        steps = [
-            step
-            for pair in thinned([p for run in references for p in pairwise(run)], TAUGHT)
-            for step in steps_of(pair, self._look)
-        ]
-        if not steps:
-            return
-        self._usual = _usual(np.array(self._each(self._row_means, steps)), self._ground.height)
+        pairs = thinned([pair for run in references for pair in pairwise(run)], TAUGHT)
+        speeds = self._each(self._row_means, (step for pair in pairs for step in steps_of(pair, self._look)))
+        if speeds:
+            self._usual = _usual(np.array(speeds), self._ground.height)
 
     def measure(self, pictures: Sequence[Picture], overlap: int) -> Measured:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
@@ -184,8 +179,7 @@ class Motion:
         against the one before it; a stream's first frame, which has none before it, takes the second's. A single
         frame alone measures nothing.
         """
-        steps = list(steps_of(pictures, self._look))
-        seen = self._each(lambda flow, step: self._see(length_of(flow, step), step), steps)
+        seen = self._each(lambda step: self._see(length_of(step), step), steps_of(pictures, self._look))
         seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
         known = max(0, overlap - 1)
         sizes = [Size()] * known + [self._leader.size(each.odd, each.size) for each in seen[known:]]
@@ -250,20 +244,15 @@ class Motion:
             windows = self._windows = Windows(shape[0], shape[1], height)
         return windows
 
-    def _row_means(self, flow: cv2.DISOpticalFlow, step: Step) -> Floats:
+    def _row_means(self, step: Step) -> Floats:
         """Mean speed (ROWS,) of the windows that something fills; NaN in rows without any."""
-        length = length_of(flow, step)
+        length = length_of(step)
         means, filled = self._means(length, self._moving(length, step), step)
         return np.asarray(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
 
-    def _each(self, work: Callable[[cv2.DISOpticalFlow, Step], T], steps: Sequence[Step]) -> list[T]:
-        """The work on each step, in order; done by two threads in turn, since flow takes most of a watch's time."""
-        turns = [(flow, steps[place :: len(self._quick)]) for place, flow in enumerate(self._quick)]
-        done = self._threads.map(lambda turn: [work(turn[0], step) for step in turn[1]], turns)
-        found: dict[int, T] = {}
-        for place, results in enumerate(done):
-            found.update(zip(range(place, len(steps), len(turns)), results, strict=True))
-        return [found[place] for place in range(len(steps))]
+    def _each(self, work: Callable[[Step], T], steps: Iterable[Step]) -> list[T]:
+        """The work on each step, in order; done by two threads, since flow takes most of a watch's time."""
+        return list(self._threads.map(work, steps))
 
     def _follow(self, peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
         """Number the peaks by the object each belongs to: the nearest one seen lately, or a new one."""

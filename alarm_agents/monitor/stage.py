@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from alarm_agents.scenario import SourceSettings
 from alarm_agents.sources.media import Media
@@ -17,7 +17,7 @@ from alarm_agents.tools.smoothing import CAUSAL, STEADY, Smoothing
 from alarm_agents.types import Fact, Measurement, Rule, Window
 
 Measured = tuple[Window, tuple[Measurement, ...]]
-
+T = TypeVar("T")
 
 @dataclass
 class _Series:
@@ -98,9 +98,8 @@ class Stage:
         series = {name: _Series() for name in self._experts}
         source, settings = self._media.source, self._settings
         followers = [expert for expert in self._experts.values() if isinstance(expert, FollowsRules)]
-        for untimed, frames, overlap in cut(
-            source.frames(), source=source.slug, size=settings.frames, step=settings.step
-        ):
+        windows = cut(source.frames(), source=source.slug, size=settings.frames, step=settings.step)
+        for untimed, frames, overlap in _read_ahead(windows):
             hour = hour_of(untimed.start, live=source.live, starts=settings.starts)
             window = untimed.model_copy(update={"hour": hour})
             self._media.keep(window, frames[-len(window.frames) :])
@@ -124,3 +123,15 @@ class Stage:
         beside = self._beside.submit(self._experts[first].measure, frames, overlap)
         found = {name: self._experts[name].measure(frames, overlap) for name in others}
         return {first: beside.result(), **found}
+
+
+def _read_ahead(items: Iterator[T]) -> Iterator[T]:
+    """The items; each is read, in a thread of its own, while the one before is worked on."""
+    thread = ThreadPoolExecutor(1, "reader")
+    try:
+        coming = thread.submit(next, items, None)
+        while (found := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield found
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)

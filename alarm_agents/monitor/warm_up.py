@@ -39,12 +39,16 @@ async def warmed_up(
     # A thread of its own: what pictures leave behind is then taken up again by the next ones. Of a pool's threads each
     # keeps memory of its own, and in all of them it grows for hours.
     thread, loop = ThreadPoolExecutor(1, "stage"), asyncio.get_running_loop()
+    coming: asyncio.Future[Measured | None] | None = None
     try:
         while True:
+            coming = coming or loop.run_in_executor(thread, next, stage, None)
             try:
-                found = await loop.run_in_executor(thread, next, stage, None)
+                found = await coming
             except AlarmError as raised:  # what was measured before is judged first
                 found, error = None, raised
+            # The next window is measured while this one is judged; but not with limits that are yet to be learned.
+            coming = loop.run_in_executor(thread, next, stage, None) if warm and found is not None else None
             if not warm and found is not None:
                 held.append(found)
                 blind = bool(blindness(found[1]))  # that must be told now, and teaches nothing
@@ -62,6 +66,8 @@ async def warmed_up(
                 break
             yield found
     finally:
+        if coming is not None:
+            coming.cancel()
         thread.shutdown(wait=False)
     if error is not None:
         raise error
