@@ -117,7 +117,7 @@ def main() -> None:
     table.add_row("judged clause by clause, cold", f"{judged:,.0f}", f"{BAR:,}")
     table.add_row("baseline: whole captions embedded", f"{baseline:,.0f}", "")
     table.add_row("ratio to the baseline", f"{judged / baseline:.2f}", "")
-    Console().print(table)
+    Console(width=120).print(table)
     sys.exit(judged < BAR)
 
 

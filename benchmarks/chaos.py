@@ -39,7 +39,7 @@ def main() -> None:
 
 def show(outcome: Outcome) -> bool:
     """Print the counts; whether all bars are met."""
-    console, table = Console(), Table("", "found", "bar")
+    console, table = Console(width=120), Table("", "found", "bar")
     bars = {
         "windows lost": (len(outcome.lost), 0),
         "windows doubled": (len(outcome.doubled), 0),

@@ -84,7 +84,7 @@ def main() -> None:
             columns, good = row(seed, clips)
             table.add_row(*columns)
             met &= good
-    Console().print(table)
+    Console(width=120).print(table)
     sys.exit(not met)
 
 

@@ -288,7 +288,7 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the server is ended, too
     logging.basicConfig(level=logging.WARNING, force=True)  # a library turned on everybody's chattiest notes
-    console, met = Console(), True
+    console, met = Console(width=120), True
     columns = (
         "server",
         "requests",

@@ -82,7 +82,7 @@ def main() -> None:
                 clips.mkdir(parents=True, exist_ok=True)
                 rows.append(measured(world, seed, clips))
                 table.add_row(world.name, str(seed), *rows[-1].cells())
-    console = Console()
+    console = Console(width=120)
     console.print(table)
     ranked = [row.frame_auroc for row in rows]
     console.print(f"frame AUROC: mean {sum(ranked) / len(ranked):.3f}, lowest {min(ranked):.3f}")
