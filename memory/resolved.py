@@ -62,7 +62,7 @@ class ResolvedCases:
                 with tracing.span("remember", kind="memory"):
                     held = self._grown(held)
                     tracing.set(**{"alarm.cases": len(held.ids), "alarm.fitted_on": held.fitted_on})
-                self._held = held
+            self._held = held
             return held
 
     def nearest(self, text: str, k: int) -> list[tuple[str, float]]:

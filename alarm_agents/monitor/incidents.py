@@ -78,9 +78,10 @@ class Incidents:
 
     async def _extended(self, case: Case) -> Incident | None:
         opened, belongs = self._extend(case)
+        if case.label is Label.NORMAL and not case.deferred and case.incident is None:
+            return opened
         shown = await self._pictured(opened, case) if opened is not None and belongs else ()
-        if case.deferred or case.label is not Label.NORMAL:  # a person may have answered it meanwhile
-            case = self._cases.get(case.id)
+        case = self._cases.get(case.id)  # a person may have answered it meanwhile
         if case.incident is not None:
             return self._as_stored(case.incident) or self._open()
         extended, belongs = self._extend(case)
