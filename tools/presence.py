@@ -24,13 +24,14 @@ from alarm_agents.tools.scene import (
     Scene,
     Thing,
     fitted,
-    gray,
     light,
     seconds_between,
+    small,
     things,
 )
 from alarm_agents.types import Box, Fact
 
+GREY = np.array([0.114, 0.587, 0.299], np.float32)  # of blue, green and red
 COARSE = 3  # pixels of the working size to one cell
 FEW = 3  # cells
 PATCH = 8  # cells; less that stays is an edge or a shadow
@@ -106,17 +107,18 @@ class Presence:
         self._rhythm = Rhythm.restore(state)
 
     def _look(self, picture: Picture) -> Cells:
-        """Take in one picture: the cells as they are now."""
+        """Take in one picture: the cells as they are now, by the colour that tells most from the ground."""
         assert self._ground is not None
-        frame = gray(picture)
-        ground = fitted(self._ground.image, frame)
-        level = _coarse(frame) / light(frame, ground)
+        frame = small(picture)
+        ground = fitted(self._ground.colours, frame)
+        level = _coarse(frame) / light(frame[..., 1], ground[..., 1])
         empty = _coarse(ground)
-        mask = np.abs(level - empty) > self._ground.contrast + BRIGHT * empty
+        mask = (np.abs(level - empty) > self._ground.contrast + BRIGHT * empty).any(axis=2)
+        level = level @ GREY
         passed = 0.0 if self._last is None else seconds_between(self._last, picture)
         before = self._cells if self._cells is not None and self._cells.mask.shape == mask.shape else None
-        small = partial(_small, self._ground)
-        self._cells = Cells.first(mask, level) if before is None else before.after(mask, level, small, passed)
+        slight = partial(_small, self._ground)
+        self._cells = Cells.first(mask, level) if before is None else before.after(mask, level, slight, passed)
         self._last = picture
         return self._cells
 
@@ -145,7 +147,7 @@ class Presence:
 
 
 def _coarse(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    h, w = image.shape
+    h, w = image.shape[:2]
     return np.asarray(cv2.resize(image, (w // COARSE, h // COARSE), None, 0, 0, cv2.INTER_AREA), np.float32)
 
 
