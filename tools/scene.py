@@ -125,7 +125,6 @@ class Ground:
     def __init__(self, colours: Colours, contrast: float, height: Floats) -> None:
         """`colours` (h, w, 3); `contrast` in levels of one colour; `height` (ROWS,) of things in picture heights."""
         self.colours, self.contrast, self.height = colours, contrast, height
-        self.image = np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), np.uint8)
         self._soft = soft(colours)
         self._brighter = np.clip(BRIGHTER * (np.arange(256) - contrast / 2), 0, 255).astype(np.uint8)
         self._differences: WeakKeyDictionary[Picture, tuple[Gray, Gray]] = WeakKeyDictionary()

@@ -57,6 +57,14 @@ def test_what_its_owner_stands_beside_is_not_left_until_he_has_gone(presence: Pr
     assert clock[told[0]] > 3.0, "it tells how long the bag has been there"
 
 
+def test_a_coat_as_bright_as_the_ground_is_part_of_who_wears_it(presence: Presence) -> None:
+    standing = pictures([[], *[[bag(80)]] * 30])
+    for picture in standing[1:]:
+        picture.image[60 : 60 + TALL - 8, 80:90] = 230, 60, 96  # blue, and in grey the ground's level
+    presence.begin()
+    assert max(presence.measure(standing, 0).frames["left"]) == SETTLED
+
+
 def test_somebody_in_parts_is_not_something_small(presence: Presence) -> None:
     x, top, wide, _, level = person(80)
     upper, lower = (x, top, wide, 9, level), (x, top + 17, wide, 9, level)
