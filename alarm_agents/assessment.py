@@ -17,6 +17,9 @@ class Uncertainty(Record):
     memory: Probability | None = None
     ambiguity: Probability | None = None
     critic: Probability | None = None
+    dispersion: Probability | None = None
+    mutual_information: Probability | None = None
+    vote_entropy: Probability | None = None
     weights: dict[str, float] = Field(default_factory=dict)
     fit: int = 0
     """The number of the fit that the weights are from; 0 for those that hold until labels suffice."""

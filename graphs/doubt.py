@@ -12,7 +12,7 @@ from alarm_agents.agents.drafts import objections
 from alarm_agents.agents.reasoner import Question, by_rules
 from alarm_agents.graphs.context import Context
 from alarm_agents.memory.embedders import default_embedder
-from alarm_agents.memory.texts import sight
+from alarm_agents.memory.texts import seen, sight
 from alarm_agents.scenario import EMBEDDED
 from alarm_agents.tools.deduction import Deduction
 from alarm_agents.types import Parse, Perception, Rule, Verdict
@@ -27,6 +27,12 @@ def ambiguity(question: Question) -> float | None:
         return None
     (judged,) = _deduction(rules).judge([text])
     return signals.rule_ambiguity(judged.contest)
+
+
+def dispersion(perceptions: Sequence[Perception]) -> float | None:
+    """`signals.dispersion` of what each perceiver saw, in words; None for less than two that saw something."""
+    texts = [text for perception in perceptions if perception.parse.usable and (text := seen([perception]))]
+    return signals.dispersion(np.stack([_vector(text) for text in texts])) if len(texts) > 1 else None
 
 
 def by_models(verdicts: Sequence[Verdict]) -> list[Verdict]:

@@ -17,7 +17,7 @@ from alarm_agents.agents.toolwork import perceivers_tool
 from alarm_agents.errors import ModelError
 from alarm_agents.graphs.casework import assemble
 from alarm_agents.graphs.context import Context
-from alarm_agents.graphs.doubt import ambiguity, borne_out, by_models, critic
+from alarm_agents.graphs.doubt import ambiguity, borne_out, by_models, critic, dispersion
 from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
 from alarm_agents.memory.texts import seen, written
 from alarm_agents.models import heard
@@ -154,7 +154,11 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
         question.perceptions,
         looks,
         precedent,
-        beside={"ambiguity": ambiguity(question), "critic": critic(question, first)},
+        beside={
+            "ambiguity": ambiguity(question),
+            "critic": critic(question, first),
+            "dispersion": dispersion(question.perceptions),
+        },
         accept_below=context.scenario.uncertainty.accept_below,
         may_reflect=state.get("round", 0) < context.scenario.graph.max_reflections,
         weights=(fit, context.weights(fit)),

@@ -20,6 +20,7 @@ from alarm_agents.monitor import answers
 from alarm_agents.monitor.answers import Answered
 from alarm_agents.monitor.weights import Weights
 from alarm_agents.types import Case, CaseStatus, Label, Resolution
+from alarm_agents.uncertainty.monitor import signals_of
 from alarm_agents.workspace import Workspace
 
 commands = typer.Typer(no_args_is_help=True, help="Cases that wait for a person, and answers to any case.")
@@ -172,8 +173,9 @@ def _show(case: Case) -> None:
         "severity": str(case.severity),
         "decision": f"{case.decision.value}: {case.uncertainty.reason}",
         "uncertainty": ", ".join(
-            f"{name} {number(getattr(case.uncertainty, name))}"
-            for name in ("comprehension", "analysis", "reflection", "memory", "ambiguity", "critic", "score")
+            f"{name} {number(value)}"
+            for name, value in {**signals_of(case.uncertainty), "score": case.uncertainty.score}.items()
+            if value is not None
         ),
         "weights": ", ".join(f"{name} {weight:.2f}" for name, weight in case.uncertainty.weights.items() if weight)
         + (f" (fit {case.uncertainty.fit})" if case.uncertainty.fit else ""),

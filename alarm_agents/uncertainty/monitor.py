@@ -12,6 +12,7 @@ from alarm_agents.uncertainty.combination import Combination
 WEIGHTS: Mapping[str, float] = {
     **{"analysis": 0.75, "reflection": 0.25},
     **dict.fromkeys(("comprehension", "memory", "ambiguity", "critic"), 0.0),
+    **dict.fromkeys(("dispersion", "mutual_information", "vote_entropy"), 0.0),
 }
 """Margin and reflection shift decide; the others are recorded with weight 0 until labels have fitted weights.
 
@@ -34,10 +35,11 @@ def assess(
     """The uncertainty of a case and what to do about it.
 
     `rounds` holds the reasoners' verdicts first and then those of each reflection; `precedent` is what resolved cases
-    say of the last one's p; `beside` are signals that were measured elsewhere (`ambiguity`, `critic`). The score is
-    the weighted mean of the signals that exist, in [0, 1], and with n of M perceivers dead 1 - (1 - n/M)(1 - that
-    mean); 1.0 when nobody gave a usable answer, whatever the signals say. Nothing is accepted unless more than half of
-    the reasoners gave a usable answer: how far an ensemble agrees cannot be told from the rest of it.
+    say of the last one's p; `beside` are signals that were measured elsewhere (`ambiguity`, `critic`, `dispersion`).
+    The score is the weighted mean of the signals that exist, in [0, 1], and with n of M perceivers dead
+    1 - (1 - n/M)(1 - that mean); 1.0 when nobody gave a usable answer, whatever the signals say. Nothing is accepted
+    unless more than half of the reasoners gave a usable answer: how far an ensemble agrees cannot be told from the
+    rest of it.
     `weights` are those that were fitted last, with their number. Second looks do not hang on them: else what a case's
     signals come to would, and stored cases could not be scored by other weights.
     """
@@ -45,16 +47,19 @@ def assess(
     p = signals.mean_p(latest)
     said = precedent.of(p) if precedent is not None and p is not None else p
     before = signals.mean_p(rounds[-2]) if len(rounds) > 1 else None
+    usable = signals.usable(latest)
     found = {
         "comprehension": signals.comprehension(perceptions),
         "analysis": signals.analysis(latest, said),
         "reflection": signals.reflection(before, p) if len(rounds) > 1 else None,
         "memory": signals.memory(precedent) if p is not None else None,
+        "mutual_information": signals.mutual_information([verdict.p_anomaly or 0.0 for verdict in usable]),
+        "vote_entropy": signals.vote_entropy([verdict.label for verdict in usable]) if len(usable) > 1 else None,
         **beside,
     }
     fit, combination = weights
     score, usual = (1.0 if p is None else scored(found, perceptions, by) for by in (combination, USUAL))
-    told = len(signals.usable(latest))
+    told = len(usable)
     no_quorum = "" if 2 * told > len(latest) else f"{told} of {len(latest)} members gave a usable answer"
     heard = any(map(signals.usable, rounds))
     again = may_reflect and (p is None or usual >= accept_below or bool(no_quorum))

@@ -56,6 +56,11 @@ async def test_all_four_agents_work_on_models(source: Path, tmp_path: Path) -> N
         assert {v.member for v in case.verdicts} == {"eye", "mind"}
         assert case.score == pytest.approx(0.21)
         assert case.decision is Decision.ACCEPT
+        told = case.uncertainty
+        assert told.dispersion == pytest.approx(0.0, abs=1e-5), "both perceivers say the same"
+        assert told.mutual_information is not None
+        assert 0 < told.mutual_information < 0.3, "0.02 and 0.4 are not one opinion"
+        assert told.vote_entropy == 0.0, "but one vote"
         assert case.prompts == {role: load_prompt(role).label for role in ("perceiver", "reasoner")}
     agents = {span.attributes["gen_ai.agent.name"] for span in spans(tmp_path / "ws", cases[0]) if span.kind == "agent"}
     assert agents == {"perceiver", "reasoner"}
