@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarm_agents.monitor.warm_up import CALM, LASTS, Lifts
+from alarm_agents.errors import SourceError
+from alarm_agents.monitor.stage import Measured
+from alarm_agents.monitor.warm_up import CALM, LASTS, Lifts, warmed_up
+from alarm_agents.monitor.warm_up import SECONDS as WARM_UP
 from alarm_agents.types import RuleKind, Threshold
 from support.records import motion, rule, window
 
@@ -72,3 +79,51 @@ def test_what_is_clearly_stronger_than_all_before_it_always_alarms(speeds: list[
 def test_a_watch_that_is_run_again_lifts_the_same_windows(cut: int) -> None:
     speeds = [CALM_SPEED] * 3 + [TRAFFIC] * 20 + [RACE] + [CALM_SPEED] * 5
     assert alarms(*speeds)[:cut] == alarms(*speeds[:cut])
+
+
+class Asked:
+    """A stage that says how many windows it was asked for, and ends with an error if told to."""
+
+    def __init__(self, count: int, error: bool = False) -> None:
+        self.begun = [threading.Event() for _ in range(count + 1)]
+        self._count, self._error = count, error
+
+    def __iter__(self) -> Iterator[Measured]:
+        for number in range(self._count):
+            self.begun[number].set()
+            yield window(number * SECONDS, frames=16), (motion(*[CALM_SPEED] * 16, name="speed"),)
+        self.begun[self._count].set()
+        if self._error:
+            raise SourceError("the camera is gone")
+
+
+async def test_the_next_window_is_measured_while_one_is_judged() -> None:
+    stage = Asked(2)
+    measured = warmed_up(iter(stage), True, _learns_nothing)
+    await anext(measured)
+    assert await asyncio.to_thread(stage.begun[1].wait, 5.0), "nobody has asked for it yet"
+    assert [found[0].start async for found in measured] == [SECONDS]
+
+
+async def test_no_window_after_the_warm_up_is_measured_before_its_limits_are_learned() -> None:
+    stage, asked_before = Asked(6), []
+
+    async def learn(held: Sequence[Measured]) -> None:
+        await asyncio.sleep(0)
+        asked_before.append((len(held), sum(begun.is_set() for begun in stage.begun)))
+
+    found = [each async for each in warmed_up(iter(stage), False, learn)]
+    held = int(-(-WARM_UP // SECONDS))
+    assert asked_before == [(held, held)]
+    assert len(found) == 6
+
+
+async def test_what_was_measured_before_a_source_fails_is_told_before_the_failure() -> None:
+    measured = warmed_up(iter(Asked(3, error=True)), True, _learns_nothing)
+    assert [(await anext(measured))[0].start for _ in range(3)] == [0.0, SECONDS, 2 * SECONDS]
+    with pytest.raises(SourceError, match="gone"):
+        await anext(measured)
+
+
+async def _learns_nothing(held: Sequence[Measured]) -> None:
+    raise AssertionError(f"{len(held)} windows were held back")
