@@ -24,8 +24,8 @@ def render(result: Mapping[str, Any]) -> RenderableType:
     """The result of `alarm test` (the object that `--json` prints) as a summary and tables.
 
     Keys: suite, passed, seconds, frames, windows, fps, models, metrics, curves, by, expectations, cases; `unscored`,
-    the number of frames that got no score, `rows`, metrics of other ways to score the same frames, and `flip`, where
-    there are any.
+    the number of frames that got no score, `rows`, metrics of other ways to score the same frames, `promise` and
+    `flip`, where there are any.
     """
     if "recorded" in result:
         metrics = _spread(result["metrics"], result["metrics_sd"])

@@ -8,8 +8,8 @@ from alarm_agents.errors import ScenarioError
 from alarm_agents.memory.remembered import FEWEST
 
 Values = Mapping[str, Sequence[float | None]]
-_LABELS = f"{FEWEST} labelled cases that somebody answered to fit it on"
-_THREE = "three members whose verdicts change (one pair alone is explained whole)"
+_LABELS = f"{FEWEST} labelled cases with an answer to fit it on"
+_THREE = "three members whose verdicts change, as the one pair of two is explained whole"
 NEEDS = {
     "residual": _THREE,
     "alarm2025": _THREE,
@@ -30,8 +30,6 @@ def told(name: str, *parts: Values) -> bool:
 
 def untold(name: str, *, members: Sequence[str], labels: int) -> ScenarioError:
     """The error that refuses to compare it, as a constant or another signal under its name would mislead."""
-    there = f"{labels} labelled cases" if NEEDS.get(name) == _LABELS else f"the members {', '.join(members)}"
-    why = f"it needs {NEEDS.get(name, 'an answer')}, and there are {there}"
-    return ScenarioError(
-        f"'{name}' cannot be told from these recordings: {why}", where="--compare", remedy="leave it out"
-    )
+    here = f"members {', '.join(members)}; {labels} labels"
+    why = f"'{name}' cannot be told from these recordings ({here}): it needs {NEEDS.get(name, 'an answer')}"
+    return ScenarioError(why, where="--compare", remedy="leave it out")

@@ -176,7 +176,7 @@ def test_several_sources_and_a_suite_s_metrics_are_one_report(workspace: Workspa
     flip = {"says": "a <b> bicycle", "frames": 4, "fell": 0.875, "rest_moved": 0.0}
     flip |= {"false_alarms": {"before": 0.75, "after": 0.0625}, "rest_auroc": {"before": 0.9375, "after": None}}
     plain = page(workspace, *runs, result={**result, **metrics, **more})
-    assert not {"On the same frames", "among the references"} & set(plain.text.splitlines())
+    assert not [said for said in ("On the same", "among the references", "confidence") if said in plain.text]
     found = page(workspace, *runs, result={**result, **metrics, **more, **beside, "flip": flip})
     assert len(found.of("svg")) == 3
     assert "By zone" in found.text
