@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from alarm_agents.agents.drafts import objections
 from alarm_agents.evaluation.calibration import Split
 from alarm_agents.evaluation.recorded import Panel, mean_of
+from alarm_agents.evaluation.untold import told, untold
 from alarm_agents.memory.recall import CASES
 from alarm_agents.memory.remembered import FEWEST, Remembered, sample
 from alarm_agents.memory.remembered import fitted as remembering
@@ -59,13 +60,17 @@ class Outcome:
 
 
 def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bool = True) -> Outcome:
-    """The members' p and, with labels, what memory says; uncertainty is the fitted combination, or one signal alone."""
+    """The members' p and, with labels, what memory says; uncertainty is the fitted combination, or one signal alone.
+
+    Raises `ScenarioError` where that one cannot be told of any of the cases.
+    """
     members = mean_of(panel.p_recalibrated(split.calibration) if labels else panel.p_members)
     known = split.calibration[np.isfinite(members[split.calibration])]
     if not labels or len(known) < FEWEST:
         rest = _described(panel, split.rest, split.rest, members[split.rest], None)
-        names = (only,) if only in rest else UNLABELLED
-        values = {name: rest[name] for name in names}
+        if only is not None and not told(only, rest):
+            raise untold(only, members=panel.members, labels=len(known))
+        values = {name: rest[name] for name in (UNLABELLED if only is None else (only,))}
         made = equal(values)
         return Outcome(_nothing(), _scored(panel, split.rest, members[split.rest], values, made), made.weights)
     groups = [panel.groups[row] for row in known]
@@ -76,6 +81,8 @@ def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bo
     p_rest = memory.p_of(panel.vectors[split.rest], members[split.rest])
     values = _described(panel, known, held, p_held, panel.majority[held])
     rest = _described(panel, known, split.rest, p_rest, panel.majority[split.rest])
+    if only is not None and not told(only, values, rest):
+        raise untold(only, members=panel.members, labels=len(known))
     counted = WEIGHED if only is None else (only,)
     values, rest = ({name: each[name] for name in counted if name in each} for each in (values, rest))
     wrong = ((p_held >= 0.5).astype(int) != panel.labels[held]).tolist()
@@ -91,12 +98,15 @@ def by_majority(panel: Panel, split: Split) -> Outcome:
 
 
 def by_alarm2025(panel: Panel, split: Split) -> Outcome:
-    """The majority's verdict with ALARM's uncertainty (S3 needs a second look, which recordings have none of)."""
+    """The majority's verdict with ALARM's uncertainty (S3 needs a second look, which recordings have none of).
+
+    Raises `ScenarioError` for fewer than three members: there is no S1 then, and the rest is `vote_entropy`.
+    """
+    if panel.similarities.shape[1] < 2:
+        raise untold("alarm2025", members=panel.members, labels=len(split.calibration))
     frozen = split.calibration if len(split.calibration) else split.rest
     evenness = np.nan_to_num(np.array(list(panel.signals["vote_entropy"]), float), nan=1.0)
-    parts = [evenness]
-    if panel.similarities.shape[1] > 1:
-        parts.append(LowRank(panel.similarities[frozen]).residuals(panel.similarities))
+    parts = [evenness, LowRank(panel.similarities[frozen]).residuals(panel.similarities)]
     made = Alarm2025([part[frozen] for part in parts])
     return _plain(panel.majority, made.score(parts), split)
 

@@ -23,15 +23,21 @@ class Promised(Block):
     delta: float = Field(0.1, gt=0, lt=1)
 
 
+def fitting(split: Split) -> Split:
+    """The split with only those calibration cases that fit memory and weights where a promise is asked for."""
+    return replace(split, calibration=split.calibration[::2])
+
+
 def by_promise(panel: Panel, split: Split, asked: Promised) -> tuple[Outcome, Promise]:
     """The system with the threshold under which it may accept "normal", and what is promised.
 
-    Every second calibration case fits memory and weights, the others test thresholds, so that no label does both.
+    Every second calibration case fits memory and weights (`fitting`), the others test thresholds: no label does both.
     Where there are too few nothing is promised, and the scenario's own threshold stays. The outcome's calibration
     part is what thresholds were tested on.
     """
-    fit, test = split.calibration[::2], split.calibration[1::2]
-    found = by_system(panel, Split(fit, np.concatenate([test, split.rest]), split.name))
+    fit = fitting(split)
+    test = np.setdiff1d(split.calibration, fit.calibration)
+    found = by_system(panel, replace(fit, rest=np.concatenate([test, split.rest])))
     tested, rest = _part(found.rest, slice(len(test))), _part(found.rest, slice(len(test), None))
     promise = missed_promise(_labels(panel, tested), asked.max_missed, asked.delta)
     return replace(found, calibration=tested, rest=rest, normal_below=promise.threshold), promise

@@ -59,14 +59,16 @@ class Reasons:
         chosen = np.where(usable, np.nan_to_num(p), -1.0).argmax(axis=1)[kept]
         cells = (rows[kept], chosen)
         verdict, reason = right[kept], self._right[cells]
+        parts = {
+            "both": verdict & reason,
+            "verdict_alone": verdict & ~reason,
+            "reason_alone": ~verdict & reason,
+            "neither": ~verdict & ~reason,
+        }
         return {
             "reasons": len(kept),
             "reason_rouge_l": mean_or_none(self._rouge[cells]),
             "reason_similarity": mean_or_none(self._alike[cells]),
-            "doubly_right": {
-                "both": mean_or_none(verdict & reason),
-                "verdict_alone": mean_or_none(verdict & ~reason),
-                "reason_alone": mean_or_none(~verdict & reason),
-                "neither": mean_or_none(~verdict & ~reason),
-            },
+            "doubly_right": {name: mean_or_none(each) for name, each in parts.items()},
+            "doubly_right_counts": {name: int(each.sum()) for name, each in parts.items()},
         }

@@ -13,7 +13,7 @@ from alarm_agents.evaluation.calibration import Calibration, Split, splits
 from alarm_agents.evaluation.casewise import case_metrics, spread
 from alarm_agents.evaluation.expectations import check
 from alarm_agents.evaluation.judging import WAYS, Outcome, by_system, records
-from alarm_agents.evaluation.promised import by_promise, told
+from alarm_agents.evaluation.promised import by_promise, fitting, told
 from alarm_agents.evaluation.recorded import Panel
 from alarm_agents.evaluation.reliability import rejection, reliability
 from alarm_agents.evaluation.suite import Suite
@@ -38,11 +38,8 @@ def run_recorded(
     """
     started = time.monotonic()
     scenario, _ = load_monitor(suite.scenario_location)
-    unknown = [name for name in compare if name not in WAYS]
-    if unknown:
-        known = ", ".join(WAYS)
-        raise ScenarioError(f"there is no signal or baseline '{unknown[0]}'", where="--compare", remedy=f"use {known}")
     settings = suite.calibration or Calibration(fraction=0)
+    beside = _beside(compare, settings)
     settings = settings if seed is None else settings.model_copy(update={"seed": seed})
     files = [(source.path, source.annotations) for source in suite.labelled_sources()]
     panel = Panel.read(files, rules_of(scenario))
@@ -53,12 +50,12 @@ def run_recorded(
     progress(f"judging {len(panel.cases)} cases, {len(parts)} splits")
     accept_below = scenario.uncertainty.accept_below
     asked = suite.promise
+    given = parts if asked is None else [fitting(part) for part in parts]
+    rows = {name: _row(panel, given, name, accept_below) for name in beside}  # first: it says what cannot be compared
     promise = [by_promise(panel, part, asked) for part in parts] if asked is not None else []
     outcomes = [outcome for outcome, _ in promise] if promise else [by_system(panel, part) for part in parts]
     found = [_metrics(panel, outcome, outcome.rest.rows, accept_below) for outcome in outcomes]
     metrics, deviation = _over(found)
-    beside = compare or [name for name in COMPARED if name != "tfidf" or settings.fraction]
-    rows = {name: _row(panel, parts, name, accept_below) for name in beside}
     expectations = check(suite.expect, metrics)
     return {
         "suite": suite.name,
@@ -84,6 +81,15 @@ def run_recorded(
         },
         "cases": [],
     }
+
+
+def _beside(compare: Sequence[str], settings: Calibration) -> Sequence[str]:
+    """What is put beside the system, `COMPARED` where nothing is asked for; raises `ScenarioError` if it is unknown."""
+    unknown = [name for name in compare if name not in WAYS]
+    if unknown:
+        known = ", ".join(WAYS)
+        raise ScenarioError(f"there is no signal or baseline '{unknown[0]}'", where="--compare", remedy=f"use {known}")
+    return compare or [name for name in COMPARED if name != "tfidf" or settings.fraction]
 
 
 def _curves(panel: Panel, outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -122,7 +128,7 @@ def _metrics(panel: Panel, outcome: Outcome, wanted: Any, accept_below: float) -
 
 
 def _row(panel: Panel, parts: Sequence[Split], name: str, accept_below: float) -> dict[str, Any]:
-    """One thing that is compared, on the same splits; a ranking of no unit has no coverage."""
+    """One thing that is compared, fitted on the cases that the system is; a ranking of no unit has no coverage."""
     outcomes = [WAYS[name](panel, part) for part in parts]
     mean, _ = _over([_metrics(panel, outcome, outcome.rest.rows, accept_below) for outcome in outcomes])
     kept = ("case_accuracy", "case_auroc", "aurc")

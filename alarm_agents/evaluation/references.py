@@ -52,7 +52,7 @@ def _qualified(path: Path, label: int | None, says: str, guard: int) -> list[int
         for frame, value in sorted(labels.items())
         if label in (None, value)
         and frame in texts
-        and (label != 0 or not len(odd) or int(np.abs(odd - frame).min()) >= guard)
+        and (value or not len(odd) or int(np.abs(odd - frame).min()) >= guard)
     ]
 
 

@@ -16,14 +16,16 @@ from rich.text import Text
 DID = ("windows", "anomalous", "auroc", "accuracy", "deferred", "accepted_error", "missed")
 """What is told of each source, zone and category."""
 UNDEFINED = "–"
+DEFERRED = (0.0, 0.1, 0.2, 0.3, 0.5)
+"""The shares deferred at which a terminal shows how accurate the rest is."""
 
 
 def render(result: Mapping[str, Any]) -> RenderableType:
-    """The result of `alarm test` (the object that `--json` prints) as a summary and three tables.
+    """The result of `alarm test` (the object that `--json` prints) as a summary and tables.
 
     Keys: suite, passed, seconds, frames, windows, fps, models, metrics, curves, by, expectations, cases; `unscored`,
-    the number of frames that got no score, `rows`, metrics of other ways to score the same frames, and `flip`, where
-    there are any.
+    the number of frames that got no score, `rows`, metrics of other ways to score the same frames, `promise` and
+    `flip`, where there are any.
     """
     if "recorded" in result:
         metrics = _spread(result["metrics"], result["metrics_sd"])
@@ -34,25 +36,59 @@ def render(result: Mapping[str, Any]) -> RenderableType:
         parts.append(_flip(result["flip"]))
     if result["expectations"]:
         parts.append(_expectations(result["expectations"]))
-    parts.append(_reliability(result["curves"]["reliability"]))
+    unit = "cases" if "recorded" in result else "frames"
+    parts += [_reliability(result["curves"]["reliability"], unit), _rejection(result["curves"]["rejection"])]
     if "recorded" in result:
         return Group(*parts, _groups(result["metrics"]["by_group"]))
-    parts += [_part(name, rows) for name, rows in result["by"].items() if rows and name != "source"]
+    # A single source did as the whole suite did, which the metrics tell.
+    parts += [_part(name, rows) for name, rows in result["by"].items() if len(rows) > (name == "source")]
     return Group(*parts, _cases(result["cases"]))
 
 
-def _reliability(bins: Sequence[Mapping[str, Any]]) -> Table:
+def compared(result: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:
+    """The system and what is put beside it, by name, with the metrics that the latter have; empty without any."""
+    rows: Mapping[str, Mapping[str, Any]] = result.get("rows", {})
+    columns = list(dict.fromkeys(column for values in rows.values() for column in values))
+    every = {"this system": flat(result["metrics"]), **rows} if rows else {}
+    return {name: {column: values.get(column) for column in columns} for name, values in every.items()}
+
+
+def promised(found: Mapping[str, Any]) -> str:
+    """How a suite's promise fared, in words."""
+    said = f"promise {found['name']} {found['bound']:g}, confidence {1 - found['delta']:.0%}: "
+    said += f"given in {found['promised']:.0%} of splits"
+    if found["promised"]:
+        said += f", broken in {number(found['broken'], '.0%')} of these (on {found['anomalous']:.0f} anomalous cases); "
+        said += f"missed {number(found['missed'])}, deferred {number(found['deferred'])}, "
+        said += f"accepted error {number(found['accepted_error'])}"
+    return said + (f"; else it {found['reason']}" if found["promised"] < 1 else "")
+
+
+def flipped(flip: Mapping[str, Any]) -> tuple[str, dict[str, Mapping[str, float | None]]]:
+    """What a table of a suite's flip is called, and its rows: what was before and after."""
+    return f"With '{flip['says']}' among the references", {name: flip[name] for name in ("false_alarms", "rest_auroc")}
+
+
+def _reliability(bins: Sequence[Mapping[str, Any]], unit: str) -> Table:
     """How often what had that p was anomalous."""
     table = _table("Reliability", "p", *(f"{each['p']:.2f}" for each in bins))
-    table.add_row("share anomalous", *(_number(each["share"], ".2f") for each in bins))
-    table.add_row("frames", *(_number(each["count"]) for each in bins))
+    table.add_row("share anomalous", *(number(each["share"], ".2f") for each in bins))
+    table.add_row(unit, *(number(each["count"]) for each in bins))
+    return table
+
+
+def _rejection(points: Sequence[Mapping[str, Any]]) -> Table:
+    """How accurate the rest is where the least sure share is put to a person."""
+    shown = [each for each in points if each["deferred"] in DEFERRED]
+    table = _table("Accuracy and rejection", "deferred", *(f"{each['deferred']:.0%}" for each in shown))
+    table.add_row("accuracy of the rest", *(number(each["accuracy"]) for each in shown))
     return table
 
 
 def _part(name: str, rows: Mapping[str, Mapping[str, Any]]) -> Table:
     table = _table(f"By {name}", name, *DID)
     for one, did in rows.items():
-        table.add_row(Text(_plain(one), overflow="fold"), *(_number(did[key]) for key in DID))
+        table.add_row(Text(_plain(one), overflow="fold"), *(number(did[key]) for key in DID))
     return table
 
 
@@ -61,8 +97,8 @@ def _summary(result: Mapping[str, Any]) -> Text:
     lines = Text.assemble(
         (f"{_plain(result['suite'])}: ", "bold"),
         _verdict(result["passed"]),
-        f"\n{result['frames']} frames in {result['windows']} windows, {_number(result['seconds'], '.1f')} s",
-        f" ({_number(result['fps'], '.1f')} frames a second); models: {_plain(models)}",
+        f"\n{result['frames']} frames in {result['windows']} windows, {number(result['seconds'], '.1f')} s",
+        f" ({number(result['fps'], '.1f')} frames a second); models: {_plain(models)}",
     )
     if result.get("unscored"):
         lines.append(f"\n{result['unscored']} frames got no score and are in no metric that needs one", "yellow")
@@ -72,10 +108,10 @@ def _summary(result: Mapping[str, Any]) -> Text:
 def _metrics(metrics: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> Table:
     table = _table("Metrics", "metric", "value")
     for name, value in flat(metrics).items():
-        table.add_row(Text(_plain(name)), _number(value))
+        table.add_row(Text(_plain(name)), number(value))
     for row, values in rows.items():
         for name, value in values.items():
-            table.add_row(Text(f"{_plain(name)} {_plain(row)}"), _number(value))
+            table.add_row(Text(f"{_plain(name)} {_plain(row)}"), number(value))
     return table
 
 
@@ -83,7 +119,7 @@ def _recorded(result: Mapping[str, Any]) -> Text:
     lines = Text.assemble(
         (f"{_plain(result['suite'])}: ", "bold"),
         _verdict(result["passed"]),
-        f"\n{result['recorded']} recorded cases, {result['splits']} splits, {_number(result['seconds'], '.1f')} s; ",
+        f"\n{result['recorded']} recorded cases, {result['splits']} splits, {number(result['seconds'], '.1f')} s; ",
         "members: ",
         ", ".join(f"{_plain(name)} ({count} answers missing)" for name, count in result["missing"].items()),
     )
@@ -91,36 +127,22 @@ def _recorded(result: Mapping[str, Any]) -> Text:
         names = ", ".join(map(_plain, result["dropped"]))
         lines.append(f"\nleft out, as their verdict never changes: {names}", "yellow")
     if "promise" in result:
-        lines.append(f"\n{_promise(result['promise'])}")
+        lines.append(f"\n{promised(result['promise'])}")
     return lines
-
-
-def _promise(found: Mapping[str, Any]) -> str:
-    """How the promise fared, in words."""
-    said = f"promise {found['name']} {found['bound']:g}, confidence {1 - found['delta']:.0%}: "
-    said += f"given in {found['promised']:.0%} of splits"
-    if found["promised"]:
-        said += (
-            f", broken in {_number(found['broken'], '.0%')} of these (on {found['anomalous']:.0f} anomalous cases); "
-        )
-        said += f"missed {_number(found['missed'])}, deferred {_number(found['deferred'])}, "
-        said += f"accepted error {_number(found['accepted_error'])}"
-    return said + (f"; else it {found['reason']}" if found["promised"] < 1 else "")
 
 
 def _spread(metrics: Mapping[str, Any], deviation: Mapping[str, Any]) -> Table:
     table, spreads = _table("Metrics", "metric", "mean", "sd"), flat(deviation)
     for name, value in flat(metrics).items():
-        table.add_row(Text(name), _number(value), _number(spreads.get(name)))
+        table.add_row(Text(name), number(value), number(spreads.get(name)))
     return table
 
 
 def _compared(result: Mapping[str, Any]) -> Table:
-    rows: Mapping[str, Mapping[str, Any]] = {"this system": flat(result["metrics"]), **result["rows"]}
-    columns = ("case_accuracy", "case_auroc", "aurc", "accuracy_at_deferral.0.3")
-    table = _table("On the same splits", "", *columns)
+    rows = compared(result)
+    table = _table("On the same splits", "", *rows["this system"])
     for name, values in rows.items():
-        table.add_row(name, *(_number(values[column]) for column in columns))
+        table.add_row(name, *map(number, values.values()))
     return table
 
 
@@ -128,15 +150,16 @@ def _groups(groups: Mapping[str, Mapping[str, Any]]) -> Table:
     columns = ("cases", "case_accuracy", "aurc", "missed", "over_majority")
     table = _table("Groups", "group", *columns)
     for name, values in groups.items():
-        table.add_row(Text(_plain(name), overflow="fold"), *(_number(values[key]) for key in columns))
+        table.add_row(Text(_plain(name), overflow="fold"), *(number(values[key]) for key in columns))
     return table
 
 
 def _flip(flip: Mapping[str, Any]) -> Table:
-    table = _table(f"With '{_plain(flip['says'])}' among the references", "", "before", "after")
-    for name in ("false_alarms", "rest_auroc"):
-        table.add_row(name, _number(flip[name]["before"]), _number(flip[name]["after"]))
-    table.add_row("false alarms fell by", "", _number(flip["fell"]))
+    title, rows = flipped(flip)
+    table = _table(_plain(title), "", "before", "after")
+    for name, values in rows.items():
+        table.add_row(name, number(values["before"]), number(values["after"]))
+    table.add_row("false alarms fell by", "", number(flip["fell"]))
     return table
 
 
@@ -154,7 +177,7 @@ def _expectations(expectations: Iterable[Mapping[str, Any]]) -> Table:
     table = _table("Expectations", "metric", "min", "max", "value", "")
     for one in expectations:
         # Enough digits that a value just short of its bound doesn't look equal to it.
-        numbers = [_number(one[key], ".6g") for key in ("min", "max", "value")]
+        numbers = [number(one[key], ".6g") for key in ("min", "max", "value")]
         table.add_row(Text(_plain(one["metric"])), *numbers, _verdict(one["passed"]))
     return table
 
@@ -163,7 +186,7 @@ def _cases(cases: Iterable[Mapping[str, Any]]) -> Table:
     columns = ("frame_auroc", "frames", "windows", "incidents", "deferred")
     table = _table("Cases", "source", *columns)
     for case in cases:
-        table.add_row(Text(_plain(case["source"]), overflow="fold"), *(_number(case[key]) for key in columns))
+        table.add_row(Text(_plain(case["source"]), overflow="fold"), *(number(case[key]) for key in columns))
     return table
 
 
@@ -179,7 +202,7 @@ def _verdict(passed: bool) -> Text:
     return Text("pass", "bold green") if passed else Text("FAIL", "bold red")
 
 
-def _number(value: float | None, form: str = ".3f") -> str:
+def number(value: float | None, form: str = ".3f") -> str:
     """Counts as they are, measures in that format, a dash for None."""
     if value is None:
         return UNDEFINED

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from alarm_agents import __version__
 from alarm_agents.errors import ConfigurationError
-from alarm_agents.evaluation.report import DID, flat
+from alarm_agents.evaluation.report import DID, compared, flat, flipped, number, promised
 from alarm_agents.observability.tree import clean
 from alarm_agents.report.chapter import FACTS, LISTED, RULES, Chapter, gather, settings
 from alarm_agents.report.figures import draw_curves
@@ -64,6 +64,9 @@ def write_report(
             columns=DID,
             curves=draw_curves(result["curves"]) if result else Markup(""),
             metrics=flat(result["metrics"]) if result else {},
+            compared=compared(result) if result else {},
+            promised=promised(result["promise"]) if result and "promise" in result else "",
+            flipped=flipped(result["flip"]) if result and "flip" in result else None,
             made=time.strftime("%Y-%m-%d %H:%M"),
             version=__version__,
             limits={"facts": FACTS, "rules": RULES, "listed": LISTED},
@@ -121,6 +124,7 @@ def _environment() -> Environment:
         finalize=_harmless,
     )
     environment.filters["number"] = lambda value, digits=2: "–" if value is None else f"{value:.{digits}f}"
+    environment.filters["measure"] = number
     return environment
 
 

@@ -70,14 +70,17 @@ def analysis(verdicts: Sequence[Verdict], p: float | None) -> float:
 
 
 def reflection(before: float | None, after: float | None) -> float | None:
-    """How far reflection moved p: |after - before|; 1.0 when it ended without an answer."""
+    """How far reflection moved p: |after - before|; 1.0 when it ended without an answer.
+
+    That a second look tells uncertainty is ALARM's idea (Zhang et al., 2025, arXiv 2512.03101); the distance is ours.
+    """
     if after is None:
         return 1.0
     return None if before is None else abs(after - before)
 
 
 def memory(precedent: Precedent | None) -> float | None:
-    """|p - p_M|: how far similar resolved cases move the members' p; None where memory is silent."""
+    """|p - p_M|: how far similar resolved cases move the members' p; None where memory is silent. Our own."""
     return abs(precedent.members - precedent.p) if precedent is not None and precedent.neighbours else None
 
 
@@ -101,7 +104,7 @@ def critic(drafts: Sequence[Verdict], objections: Sequence[Sequence[str]]) -> fl
 
 
 def margin(p: float) -> float:
-    """How near p is to even: 1 - |2p - 1|, in [0, 1]. It ranks as `entropy` does."""
+    """How near p is to even: 1 - |2p - 1|, in [0, 1] (Scheffer et al., 2001). It ranks as `entropy` does."""
     return 1.0 - abs(2.0 * p - 1.0)
 
 
@@ -122,7 +125,10 @@ def mutual_information(members: Sequence[float]) -> float | None:
 
 
 def vote_entropy(labels: Sequence[Label]) -> float | None:
-    """The entropy of the share of members that say "anomalous", in bits, in [0, 1]; None without a vote."""
+    """The entropy of the share of members that say "anomalous", in bits, in [0, 1]; None without a vote.
+
+    Dagan and Engelson (1995), who have people label what a committee of classifiers is least at one about.
+    """
     votes = [label is Label.ANOMALOUS for label in labels if label is not Label.UNKNOWN]
     return entropy(sum(votes) / len(votes)) if votes else None
 
@@ -130,7 +136,8 @@ def vote_entropy(labels: Sequence[Label]) -> float | None:
 def dispersion(vectors: NDArray[np.float32]) -> float | None:
     """How far apart the members' texts are: 1 - their mean cosine over all pairs, in [0, 1] (opposites count as 1).
 
-    `vectors` are unit vectors, (members, dimensions), of those that gave a text; None for less than two.
+    `vectors` are unit vectors, (members, dimensions), of those that gave a text; None for less than two. Comparing
+    what members saw pair by pair is ALARM's idea (Zhang et al., 2025, arXiv 2512.03101); the plain mean is ours.
     """
     count = len(vectors)
     if count < 2:
@@ -140,7 +147,10 @@ def dispersion(vectors: NDArray[np.float32]) -> float | None:
 
 
 def set_disagreement(sets: Sequence[frozenset[str]]) -> float | None:
-    """The mean Jaccard distance of all pairs, 1 - |A and B| / |A or B|, in [0, 1]; None for less than two sets."""
+    """The mean Jaccard distance of all pairs, 1 - |A and B| / |A or B|, in [0, 1]; None for less than two sets.
+
+    Our own: `dispersion` by the words themselves, without an embedding.
+    """
     pairs = [(a, b) for i, a in enumerate(sets) for b in sets[i + 1 :]]
     return sum(_jaccard(a, b) for a, b in pairs) / len(pairs) if pairs else None
 

@@ -63,6 +63,10 @@ def test_half_of_the_labels_beat_the_votes_on_the_other_half(file: Path) -> None
     assert set(one) == {"id", "label", "p", "score", "group", "verdict"}
     assert len(result["records"]["rest"]) == 100
     assert json.loads(json.dumps(result, allow_nan=False))
+    text = printed(result)
+    assert "│ cases " in text
+    assert "│ frames " not in text
+    assert "│ accuracy of the rest " in text
 
 
 def test_without_labels_the_labels_change_nothing_that_is_judged(file: Path) -> None:
@@ -84,10 +88,43 @@ def test_the_labels_that_are_measured_are_never_read_before(file: Path) -> None:
 
 
 def test_signals_are_put_side_by_side(file: Path) -> None:
-    result = run(file, compare=("margin", "alarm2025"), calibration={"repeats": 1})
-    assert list(result["rows"]) == ["margin", "alarm2025"]
+    add_member(file)
+    names = ("margin", "residual", "alarm2025", "memory", "critic")
+    assert list(run(file, compare=names, calibration={"repeats": 1})["rows"]) == list(names)
+    assert list(run(file, compare=names[:3], calibration={"fraction": 0})["rows"]) == list(names[:3])
     with pytest.raises(ScenarioError, match="no signal or baseline 'x'"):
         run(file, compare=("x",))
+
+
+def add_member(file: Path) -> None:
+    """A third one that sees something else and errs in a fifth of the cases."""
+    draw = np.random.default_rng(1)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for row in rows:
+        seen = {"video_description": str(draw.choice(ODD + CALM)), "anomaly": row["label"] ^ int(draw.random() < 0.2)}
+        row["outputs"]["m2"] = json.dumps(seen)
+    file.write_text("\n".join(map(json.dumps, rows)))
+
+
+@pytest.mark.parametrize("fraction", [0, 0.5])
+@pytest.mark.parametrize("name", ["residual", "alarm2025"])
+def test_what_needs_three_members_is_not_told_of_two(file: Path, name: str, fraction: float) -> None:
+    with pytest.raises(ScenarioError, match=rf"'{name}' cannot .* \(members m0, m1; .* needs three members .*; leave"):
+        run(file, compare=("margin", name), calibration={"fraction": fraction})
+
+
+@pytest.mark.parametrize("fraction", [0, 0.1])
+@pytest.mark.parametrize("name", ["memory", "critic"])
+def test_what_needs_labels_is_not_told_without(file: Path, name: str, fraction: float) -> None:
+    with pytest.raises(ScenarioError, match=rf"'{name}' cannot .* (0|19|20) labels\): it needs 50 labelled"):
+        run(file, compare=(name,), calibration={"fraction": fraction, **({"repeats": 1} if fraction else {})})
+
+
+def test_what_members_disagree_on_is_not_told_of_one(file: Path) -> None:
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("\n".join(json.dumps({**row, "outputs": {"m1": row["outputs"]["m1"]}}) for row in rows))
+    with pytest.raises(ScenarioError, match=r"'dispersion' cannot .* needs two members that say what they saw"):
+        run(file, compare=("dispersion",), calibration={"repeats": 1})
 
 
 @pytest.mark.parametrize(
@@ -129,6 +166,21 @@ def test_a_verdict_is_doubly_right_where_its_reason_is_that_of_this_case(file: P
     assert found["doubly_right"]["both"] == pytest.approx(found["case_accuracy"], abs=0.05)
     assert found["doubly_right"]["verdict_alone"] == found["doubly_right"]["neither"] == 0.0
     assert sum(found["doubly_right"].values()) == pytest.approx(1.0)
+    counts = found["doubly_right_counts"]
+    assert all(type(count) is int for count in counts.values())
+    assert {name: count / found["reasons"] for name, count in counts.items()} == pytest.approx(found["doubly_right"])
+
+
+def test_counts_are_summed_over_splits_and_stay_whole(file: Path) -> None:
+    with_reasons(file, told="right")
+    result = run(file, calibration={"repeats": 3})
+    counts, metrics = result["metrics"]["doubly_right_counts"], result["metrics"]
+    assert all(type(count) is int for count in counts.values())
+    assert sum(counts.values()) == pytest.approx(3 * metrics["reasons"])
+    assert sum(metrics["by_group"]["c0"]["doubly_right_counts"].values()) < sum(counts.values())
+    assert "doubly_right_counts" not in result["metrics_sd"]
+    (line,) = [line for line in printed(result).splitlines() if "doubly_right_counts.both" in line]
+    assert [cell.strip() for cell in line.strip("│").split("│")][1:] == [str(counts["both"]), "–"]
 
 
 def test_a_phrase_that_fits_any_case_is_no_right_reason(file: Path) -> None:
@@ -165,6 +217,17 @@ def test_a_promise_is_kept_on_cases_that_it_was_not_tested_on(file: Path) -> Non
     assert promise["deferred"] == pytest.approx(1 - metrics["coverage"])
     assert len(result["records"]["calibration"]) == 60  # the half of the calibration part that tested it
     assert "given in 100% of splits, broken in 0%" in printed(result)
+
+
+def test_labels_that_test_a_promise_fit_nothing_that_is_compared(file: Path) -> None:
+    asked = {"calibration": {"fraction": 0.6, "repeats": 1}, "promise": {"max_missed": 0.2}}
+    names = ("margin", "memory", "tfidf")
+    before = run(file, compare=names, **asked)
+    tested = {one["id"] for one in before["records"]["calibration"]}
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    flipped = [{**row, "label": 1 - row["label"]} if row["id"] in tested else row for row in rows]
+    file.write_text("\n".join(map(json.dumps, flipped)))
+    assert run(file, compare=names, **asked)["rows"] == before["rows"]
 
 
 def test_a_promise_without_labels_enough_says_how_many_are_missing(file: Path) -> None:

@@ -39,6 +39,15 @@ def test_references_may_be_what_says_something(files: list[Path]) -> None:
     assert merged([rides, {files[0]: frozenset({1})}])[files[0]] == rides[files[0]] | {1}
 
 
+def test_normal_frames_stay_away_from_what_is_not_whatever_else_is_asked_of_them(files: list[Path]) -> None:
+    for label, says in ((None, "person"), (None, ""), (0, "walks")):
+        every = choose(files[:1], label=label, says=says, frames=None, guard=25, seed=0)[files[0]]
+        assert every - set(range(60, 70)) == {*range(36), *range(94, 100)}
+        assert bool(every & set(range(60, 70))) == (label is None)
+    walks = choose(files[:1], label=None, says="walks", frames=None, guard=0, seed=0)  # as a flip asks for them
+    assert walks[files[0]] == frozenset([*range(60), *range(70, 100)])
+
+
 def test_where_nothing_qualifies_that_is_said(files: list[Path]) -> None:
     with pytest.raises(ScenarioError, match="no frame qualifies"):
         choose(files[:1], label=0, says="", frames=10, guard=90, seed=0)

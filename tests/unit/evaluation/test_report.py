@@ -3,9 +3,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
+from alarm_agents.evaluation.reliability import rejection
 from alarm_agents.evaluation.report import DID, render
+
+REJECTION = rejection(np.array([True] * 2 + [False] * 8), np.linspace(1, 0, 10))
 
 
 def result(**changes: Any) -> dict[str, Any]:
@@ -23,7 +27,7 @@ def result(**changes: Any) -> dict[str, Any]:
             {"metric": "frame_auroc", "min": 0.95, "max": None, "value": 0.949996, "passed": False},
             {"metric": "recall", "min": None, "max": 1.0, "value": 0.5, "passed": True},
         ],
-        "curves": {"reliability": [{"p": 0.12, "share": 0.1, "count": 150}], "rejection": []},
+        "curves": {"reliability": [{"p": 0.12, "share": 0.1, "count": 150}], "rejection": REJECTION},
         "by": {"source": {}, "zone": {"road": dict.fromkeys(DID, 0.25)}, "category": {}},
         "cases": [case],
         **changes,
@@ -51,8 +55,20 @@ def test_everything_is_shown() -> None:
     assert row(text, "accuracy_at_deferral.0.2") == ["accuracy_at_deferral.0.2", "–"]
     assert row(text, "recall") == ["recall", "–", "1", "0.5", "pass"]
     assert row(text, "share anomalous") == ["share anomalous", "0.10"]
+    assert row(text, "frames") == ["frames", "150"]
+    (shares,) = [line for line in text.splitlines() if line.startswith("┃ deferred ")]
+    assert shares.replace("┃", "").split() == ["deferred", "0%", "10%", "20%", "30%", "50%"]
+    assert row(text, "accuracy of the rest")[1:] == ["0.800", "0.889", "1.000", "1.000", "1.000"]
     assert row(text, "road")[:3] == ["road", "0.250", "0.250"]
     assert row(text, "test/01") == ["test/01", "–", "180", "12", "2", "0.250"]
+
+
+def test_sources_are_told_apart_where_there_are_several() -> None:
+    did = {**dict.fromkeys(DID, None), "windows": 3, "accepted_error": 0.125, "missed": 0.5}
+    one, two = ({"source": dict.fromkeys(names, did), "zone": {}, "category": {}} for names in ("a", "ab"))
+    assert "By source" not in shown(by=one)
+    assert "By source" in shown(by=two)
+    assert row(shown(by=two), "b") == ["b", "3", "–", "–", "–", "–", "0.125", "0.500"]
 
 
 def test_a_value_just_short_of_its_bound_does_not_look_equal_to_it() -> None:

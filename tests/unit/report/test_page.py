@@ -157,6 +157,12 @@ def test_labels_are_held_against_incidents(workspace: Workspace) -> None:
     assert "Labelled, and without an incident: runner" in text
 
 
+CURVES = {
+    "reliability": [{"p": 0.1, "share": 0.2, "count": 8}],
+    "rejection": [{"deferred": 0.0, "accuracy": 0.8}, {"deferred": 0.5, "accuracy": None}],
+}
+
+
 def test_several_sources_and_a_suite_s_metrics_are_one_report(workspace: Workspace) -> None:
     runs = [start(workspace, path=f"/x/{name}.mp4") for name in "ab"]
     for run in runs:
@@ -164,19 +170,36 @@ def test_several_sources_and_a_suite_s_metrics_are_one_report(workspace: Workspa
     expectation = {"metric": "frame_auroc", "min": 0.9, "max": None, "value": 0.5, "passed": False}
     result = {"suite": "mine", "passed": False, "frames": 8, "windows": 2, "seconds": 1.0, "unscored": 8}
     metrics = {"metrics": {"frame_auroc": 0.5, "accuracy_at_deferral": {"0.1": None}}}
-    curves = {
-        "reliability": [{"p": 0.1, "share": 0.2, "count": 8}],
-        "rejection": [{"deferred": 0.0, "accuracy": 0.8}, {"deferred": 0.5, "accuracy": None}],
-    }
     parts = {"source": {}, "zone": {"road <b>": {**dict.fromkeys(DID, 0.25), "windows": 2}}, "category": {}}
-    more = {"expectations": [expectation], "curves": curves, "by": parts}
-    found = page(workspace, *runs, result={**result, **metrics, **more})
+    more = {"expectations": [expectation], "curves": CURVES, "by": parts, "rows": {}}
+    beside = {"rows": {"without vocabulary": {"frame_auroc": 0.625}, "causal": {"frame_auroc": None, "f1": 0.375}}}
+    flip = {"says": "a <b> bicycle", "frames": 4, "fell": 0.875, "rest_moved": 0.0}
+    flip |= {"false_alarms": {"before": 0.75, "after": 0.0625}, "rest_auroc": {"before": 0.9375, "after": None}}
+    plain = page(workspace, *runs, result={**result, **metrics, **more})
+    assert not [said for said in ("On the same", "among the references", "confidence") if said in plain.text]
+    found = page(workspace, *runs, result={**result, **metrics, **more, **beside, "flip": flip})
     assert len(found.of("svg")) == 3
     assert "By zone" in found.text
     assert "road <b>" in found.text
     assert all(said in found.text for said in ("frame_auroc", "accuracy_at_deferral.0.1", "not met"))
-    assert "2 windows" in " ".join(found.text.split())
-    assert "8 frames got no score" in " ".join(found.text.split())
+    text = " ".join(found.text.split())
+    assert "2 windows" in text
+    assert "8 frames got no score" in text
+    assert "On the same frames frame_aurocf1 this system0.500– without vocabulary0.625– causal–0.375" in text
+    assert "With 'a <b> bicycle' among the references beforeafter false_alarms0.7500.062 rest_auroc0.938–" in text
+    assert "false alarms fell by 0.875" in text
+
+
+def test_recorded_cases_are_put_beside_what_is_compared_and_their_promise_is_told(workspace: Workspace) -> None:
+    metrics = {"aurc": 0.125, "accuracy_at_deferral": {"0.3": 0.875}, "unscored": 2, "by_group": {}}
+    result = {"suite": "mine", "passed": True, "recorded": 9, "splits": 2, "members": ["<m0>"], "dropped": []}
+    promise = {"name": "max_missed", "bound": 0.1, "delta": 0.1, "promised": 0.0, "reason": "cannot be promised yet"}
+    rows = {"majority": {"aurc": 0.25, "accuracy_at_deferral.0.3": None}}
+    more = {"metrics": metrics, "rows": rows, "promise": promise, "expectations": [], "curves": CURVES}
+    text = " ".join(page(workspace, start(workspace), result={**result, **more}).text.split())
+    assert "On the same splits aurcaccuracy_at_deferral.0.3 this system0.1250.875 majority0.250–" in text
+    assert "promise max_missed 0.1, confidence 90%: given in 0% of splits; else it cannot be promised yet" in text
+    assert "unscored2" in text
 
 
 def test_a_drift_is_told(workspace: Workspace) -> None:

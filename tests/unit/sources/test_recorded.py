@@ -35,6 +35,25 @@ def test_an_answer_that_is_none_is_missing_and_never_normal(tmp_path: Path) -> N
     assert case.verdicts["b"].p_anomaly is None
 
 
+LOOPS = [
+    "Nothing unusual happens, the scene is normal. " * 400,
+    '{"video_description": "a man walks' + " and walks" * 2_000,
+    '{"anomaly": 0, "reasoning": "' + "nothing unusual happens, " * 800,
+    '{"anomaly": 0}\n' * 300,
+    "anomaly: 0\n" * 500,
+    "anomaly: 0 " * 500,
+    "normal " * 900,
+]
+
+
+@pytest.mark.parametrize("text", LOOPS, ids=lambda text: text[:20].strip())
+def test_an_answer_that_loops_to_the_token_limit_is_missing_and_never_normal(tmp_path: Path, text: str) -> None:
+    (case,) = read_recorded(write(tmp_path / "x.jsonl", {"id": "1", "label": 1, "outputs": {"a": text}}))
+    verdict = case.verdicts["a"]
+    assert (verdict.label, verdict.parse, verdict.p_anomaly) == (Label.UNKNOWN, Parse.UNPARSED, None)
+    assert case.perceptions["a"].parse is Parse.UNPARSED
+
+
 def test_a_category_may_stand_in_annotations(tmp_path: Path) -> None:
     file = write(tmp_path / "x.jsonl", {"id": "1", "label": 0, "outputs": {}}, {"id": "2", "label": 1, "outputs": {}})
     more = write(tmp_path / "more.jsonl", {"id": "2", "category": "Pets", "label": "Abnormal"})

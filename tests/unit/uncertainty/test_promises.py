@@ -11,6 +11,8 @@ from alarm_agents.types import Acceptance, Decision, Uncertainty
 from alarm_agents.uncertainty.promises import ALL, Labels, alarms_promise, held_to, missed_promise
 
 DELTA = 0.1
+FALSE = 0.03
+"""The share of windows in which simulated agents raise a false alarm."""
 
 
 def labels(
@@ -121,6 +123,33 @@ def test_false_alarms_are_promised_by_how_long_was_watched() -> None:
     assert long.threshold == ALL
     many = labels([*[0.1] * 3, *[0.5] * 500], anomalous=0.0, alarm=True, windows=60_000)
     assert alarms_promise(many, share, DELTA, a_day=2).threshold == 0.5
+
+
+def watched(draw: np.random.Generator, windows: int, limit: float, rate: float) -> Labels:
+    """Of so many windows with `FALSE` of false alarms, uncertainty uniform in [0, 1]: deferred alarms, and audits."""
+    kind = draw.random(windows)
+    alarm, false = kind < FALSE + 0.02, kind < FALSE
+    unsure = draw.random(windows)
+    deferred = alarm & (unsure >= limit)
+    kept = deferred | (draw.random(windows) < rate)
+    return labels(
+        unsure[kept],
+        alarm=alarm[kept],
+        anomalous=np.where(alarm & ~false, 1.0, 0.0)[kept],
+        probability=np.where(deferred, 1.0, rate)[kept],
+        windows=windows,
+        audit_rate=rate,
+    )
+
+
+@pytest.mark.parametrize(("windows", "limit", "rate"), [(2_000, 0.0, 1.0), (4_000, 0.25, 0.3), (10_000, 0.6, 0.1)])
+def test_more_false_alarms_than_promised_are_as_rare_as_it_says(windows: int, limit: float, rate: float) -> None:
+    draw, share, runs = np.random.default_rng(5), 0.01, 400
+    found = [alarms_promise(watched(draw, windows, limit, rate), share, DELTA, a_day=2) for _ in range(runs)]
+    raised = np.array([FALSE * min(promise.threshold, 1.0) for promise in found if promise.threshold is not None])
+    assert np.sum(raised > share) / runs <= DELTA + 2 * np.sqrt(DELTA * (1 - DELTA) / runs)
+    assert len(raised) > 0.8 * runs
+    assert np.mean(raised) > 0.2 * share  # it is a bound that is used
 
 
 def unsure(score: float, decision: Decision) -> Uncertainty:
