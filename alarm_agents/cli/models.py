@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from alarm_agents.cli.app import JsonOption, ScenarioOption, open_workspace
-from alarm_agents.cli.output import console, emit, note, plain
+from alarm_agents.cli.output import console, emit, plain
 from alarm_agents.errors import ModelError, NotFoundError
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.memory.rules import RuleMemory
@@ -116,8 +116,9 @@ def size(
 ) -> None:
     """Say what the windows of one source ask of the models, a minute, and whether they carry it.
 
-    Speed and prompt sizes are those of the latest `--measure` with the same models. Second looks come on top: the row
-    with "at most" says what they would ask if every window were uncertain, and each took all the turns it may.
+    Speed and prompt sizes are those of the latest `--measure` with the same models. Models on one server, and those in
+    this process, share it. Second looks come on top: the row with "at most" says what they would ask if every window
+    were uncertain, and each took all the turns it may. So does a reasoner's where something spoke against each draft.
     """
     found, _ = load_monitor(scenario)
     workspace = open_workspace()
@@ -125,7 +126,7 @@ def size(
         _measure(workspace, found)
     loads = [load for name in found.models for load in _stored(workspace, found, name)]
     asked = needs(found, loads)
-    said = advice(found, asked)
+    said = advice(found, asked, loads)
     again = second_looks(found, loads)
     if json_:
         rows = [need.model_dump(mode="json") for need in (*asked, *again)]
@@ -145,9 +146,6 @@ def _measure(workspace: Workspace, scenario: Scenario) -> None:
     for name in {load.model for load in loads}:
         own = [load.model_dump(mode="json") for load in loads if load.model == name]
         workspace.probes.save(scenario, name, {"loads": own})
-    for load in loads:
-        if load.failed:
-            note(f"{load.model} gave no usable answer in {load.failed} of {load.calls} calls as {load.role}", "yellow")
 
 
 def _stored(workspace: Workspace, scenario: Scenario, name: str) -> list[Load]:

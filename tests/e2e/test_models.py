@@ -136,6 +136,15 @@ def test_size_says_what_is_asked_and_what_to_lower(alarm: Alarm, server: Server,
     assert "samples" in alarm("models", "size", "--scenario", faster).out
 
 
+def test_size_never_says_that_models_carry_it_which_gave_no_answer(alarm: Alarm, server: Server, base_url: str) -> None:
+    path = scenario(alarm, base_url, fps=1)
+    assert "the models carry it" in alarm("models", "size", "--scenario", path, "--measure").out
+    server.takes_pictures = False
+    out = alarm("models", "size", "--scenario", path, "--measure").out
+    assert "eye: no usable answer in 4 of 4 calls as perceiver; `alarm models probe eye` says why" in out
+    assert "the models carry it" not in out
+
+
 def test_size_counts_second_looks(alarm: Alarm, server: Server, base_url: str) -> None:
     path = scenario(alarm, base_url)
     blocks = yaml.safe_load(path.read_text(encoding="utf-8"))
