@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -66,6 +67,7 @@ def probe_models(
 ) -> None:
     """Ask each model a question in words and one about a picture; say what it can do, and how to mend what it cannot.
 
+    Pictures and log-probabilities are tried whatever the scenario says of them; loading the weights is not timed.
     Ends with exit code 3 when a model does not answer.
     """
     found, _ = load_monitor(scenario)
@@ -74,7 +76,7 @@ def probe_models(
         remedy = f"the scenario names {', '.join(found.models) or 'none'}"
         raise NotFoundError(f"there is no model '{unknown[0]}'", where=scenario, remedy=remedy)
     built = build_models(found.models, found.folder)
-    probes = asyncio.run(_probed([built[name] for name in names or found.models]))
+    probes = asyncio.run(_probed([built[name] for name in names or found.models], found.folder))
     if json_:
         emit({"scenario": found.name, "models": [one.model_dump(mode="json") for one in probes]})
     else:
@@ -84,9 +86,9 @@ def probe_models(
         raise ModelError(f"no answer from {', '.join(silent)}", where=scenario, remedy="see above")
 
 
-async def _probed(models: list[Model]) -> list[Probe]:
+async def _probed(models: list[Model], folder: Path) -> list[Probe]:
     """One after the other, so that none is slowed by another on the same machine."""
-    return [await probe(model) for model in models]
+    return [await probe(model, folder) for model in models]
 
 
 def _show_probes(probes: list[Probe]) -> None:

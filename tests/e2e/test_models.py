@@ -79,10 +79,11 @@ def test_probe_says_what_models_can_do(alarm: Alarm, server: Server, base_url: s
     done = alarm("models", "probe", "--scenario", scenario(alarm, base_url), "--json")
     eye, mind = done.document["models"]
     assert (eye["answers"], eye["images"], eye["colour"], eye["schema_kept"], eye["logprobs"]) == (True,) * 5
-    assert (mind["images"], mind["logprobs"]) == (None, True)
+    assert (mind["images"], mind["logprobs"]) == (True, True)
     assert eye["latency_s"] > 0
     assert eye["tokens_a_second"] > 0
-    assert eye["cannot"] == mind["cannot"] == []
+    assert [line.split(":")[0] for line in eye["cannot"]] == ["context"]
+    assert [line.split(":")[0] for line in mind["cannot"]] == ["pictures", "context"]
 
 
 def test_probe_says_how_to_mend_what_they_cannot(alarm: Alarm, server: Server, base_url: str) -> None:
