@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from alarm_agents.cli.app import JsonOption, ScenarioOption, open_workspace
-from alarm_agents.cli.output import console, emit, note, plain
+from alarm_agents.cli.output import console, emit, plain
 from alarm_agents.errors import ModelError, NotFoundError
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.memory.rules import RuleMemory
@@ -66,6 +67,7 @@ def probe_models(
 ) -> None:
     """Ask each model a question in words and one about a picture; say what it can do, and how to mend what it cannot.
 
+    Pictures and log-probabilities are tried whatever the scenario says of them; loading the weights is not timed.
     Ends with exit code 3 when a model does not answer.
     """
     found, _ = load_monitor(scenario)
@@ -74,7 +76,7 @@ def probe_models(
         remedy = f"the scenario names {', '.join(found.models) or 'none'}"
         raise NotFoundError(f"there is no model '{unknown[0]}'", where=scenario, remedy=remedy)
     built = build_models(found.models, found.folder)
-    probes = asyncio.run(_probed([built[name] for name in names or found.models]))
+    probes = asyncio.run(_probed([built[name] for name in names or found.models], found.folder))
     if json_:
         emit({"scenario": found.name, "models": [one.model_dump(mode="json") for one in probes]})
     else:
@@ -84,9 +86,9 @@ def probe_models(
         raise ModelError(f"no answer from {', '.join(silent)}", where=scenario, remedy="see above")
 
 
-async def _probed(models: list[Model]) -> list[Probe]:
+async def _probed(models: list[Model], folder: Path) -> list[Probe]:
     """One after the other, so that none is slowed by another on the same machine."""
-    return [await probe(model) for model in models]
+    return [await probe(model, folder) for model in models]
 
 
 def _show_probes(probes: list[Probe]) -> None:
@@ -116,8 +118,9 @@ def size(
 ) -> None:
     """Say what the windows of one source ask of the models, a minute, and whether they carry it.
 
-    Speed and prompt sizes are those of the latest `--measure` with the same models. Second looks come on top: the row
-    with "at most" says what they would ask if every window were uncertain, and each took all the turns it may.
+    Speed and prompt sizes are those of the latest `--measure` with the same models. Models on one server, and those in
+    this process, share it. Second looks come on top: the row with "at most" says what they would ask if every window
+    were uncertain, and each took all the turns it may. So does a reasoner's where something spoke against each draft.
     """
     found, _ = load_monitor(scenario)
     workspace = open_workspace()
@@ -125,7 +128,7 @@ def size(
         _measure(workspace, found)
     loads = [load for name in found.models for load in _stored(workspace, found, name)]
     asked = needs(found, loads)
-    said = advice(found, asked)
+    said = advice(found, asked, loads)
     again = second_looks(found, loads)
     if json_:
         rows = [need.model_dump(mode="json") for need in (*asked, *again)]
@@ -145,9 +148,6 @@ def _measure(workspace: Workspace, scenario: Scenario) -> None:
     for name in {load.model for load in loads}:
         own = [load.model_dump(mode="json") for load in loads if load.model == name]
         workspace.probes.save(scenario, name, {"loads": own})
-    for load in loads:
-        if load.failed:
-            note(f"{load.model} gave no usable answer in {load.failed} of {load.calls} calls as {load.role}", "yellow")
 
 
 def _stored(workspace: Workspace, scenario: Scenario, name: str) -> list[Load]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +12,9 @@ import typer
 from alarm_agents.cli.app import JsonOption, ScenarioOption
 from alarm_agents.cli.models import commands
 from alarm_agents.cli.output import console, emit, note, plain
-from alarm_agents.errors import ConfigurationError, NotFoundError
+from alarm_agents.errors import NotFoundError
 from alarm_agents.graphs.load import load_monitor
-from alarm_agents.models.serving import Host, Serving, serving
+from alarm_agents.models.serving import Host, Serving, program, serving
 
 
 @commands.command(epilog="Examples: `alarm models serve eye -s my.yaml` · `alarm models serve eye -s my.yaml --run`")
@@ -49,12 +48,7 @@ def serve(
 
 def _become(command: Serving) -> None:
     """Turn this process into the server, so that whoever started it stops the server itself."""
-    program = shutil.which(command.command[0])
-    if program is None:
-        raise ConfigurationError(
-            f"{command.command[0]} is not installed here",
-            remedy=f"docs/scenarios.md (Serving) says how to install {command.server}",
-        )
+    path = program(command)
     if command.then:
         note(f"when it listens, in another terminal: {shlex.join(command.then)}")
-    os.execve(program, command.command, {**os.environ, **command.env})  # noqa: S606  (no shell is what is wanted)
+    os.execve(path, command.command, {**os.environ, **command.env})  # noqa: S606  (no shell is what is wanted)

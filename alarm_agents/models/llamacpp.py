@@ -111,6 +111,10 @@ def build(settings: ModelSettings, base: Path) -> LlamaCppChat:
     `settings.model` and `mmproj` are GGUF files, relative to `base`.
     """
     require()
+    if settings.tool_calls:
+        raise ConfigurationError(
+            "backend llamacpp makes no tool calls", remedy="leave tool_calls out: tools are then asked for as JSON"
+        )
     weights = Weights(
         model=_file(base, settings.model),
         mmproj=_file(base, settings.mmproj) if settings.mmproj else None,

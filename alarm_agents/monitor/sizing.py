@@ -7,9 +7,11 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -19,9 +21,9 @@ from pydantic import BaseModel
 from alarm_agents.agents.focus import MOST as FOCUSED
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question, Reasoner
-from alarm_agents.models import Answer, Model
+from alarm_agents.models import Answer, Model, ollama
 from alarm_agents.monitor.teach import open_media
-from alarm_agents.scenario import EMBEDDED, Scenario
+from alarm_agents.scenario import EMBEDDED, ModelSettings, Scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.windows import cut
 from alarm_agents.types import Fact, Parse, Perception, Record, Rule, Window
@@ -40,7 +42,7 @@ class Load(Record):
     output_tokens: float | None
     """Of one call, on average; None where the model does not count them."""
     calls_a_minute: float
-    """What it carries."""
+    """What it carries: calls that gave a usable answer."""
 
 
 class Need(Record):
@@ -48,20 +50,26 @@ class Need(Record):
 
     role: str
     model: str
+    place: str
+    """Where the model computes: models of one place share it."""
     calls_a_minute: float
     tokens_a_minute: float | None = None
     share: float | None = None
-    """Of what the model carries in that role; None where that was not measured."""
+    """Of what the model carries in that role; None where that was not measured, or no call gave a usable answer."""
     at_most: bool = False
-    """Whether it is what comes on top where every window is looked at again, for as many turns as are allowed."""
+    """Whether it counts what is not asked at every window: second looks for all turns, a second word on all drafts."""
 
 
 def needs(scenario: Scenario, loads: Sequence[Load]) -> list[Need]:
-    """The calls a minute of each model in each role, for one source, sized by the loads; `second_looks` come on top."""
+    """The calls a minute of each model in each role, for one source, sized by the loads; `second_looks` come on top.
+
+    With `reasoners_recheck`, each sample may cost a second call: they are counted as if all did.
+    """
     windows, agents = 60.0 * scenario.source.fps / scenario.source.step, scenario.agents
     members = [("perceiver", name, 1) for name in agents.perceivers if scenario.source.kind != "captions"]
     closer = 1 + FOCUSED if agents.reasoners_focus else 0
-    members += [("reasoner", name, agents.samples + closer) for name in agents.reasoners]
+    again = agents.samples if agents.reasoners_recheck else 0
+    members += [("reasoner", name, agents.samples + again + closer) for name in agents.reasoners]
     measured = {(load.role, load.model): load for load in loads}
     found = []
     for role, name, calls in members:
@@ -73,9 +81,11 @@ def needs(scenario: Scenario, loads: Sequence[Load]) -> list[Need]:
             Need(
                 role=role,
                 model=name,
+                place=_place(name, scenario.models[name]),
                 calls_a_minute=calls * windows,
                 tokens_a_minute=None if tokens is None else tokens * calls * windows,
-                share=None if load is None else calls * windows / load.calls_a_minute,
+                share=_share(calls * windows, load),
+                at_most=role == "reasoner" and again > 0,
             )
         )
     return found
@@ -101,60 +111,101 @@ def second_looks(scenario: Scenario, loads: Sequence[Load]) -> list[Need]:
         Need(
             role="reflector",
             model=name,
+            place=_place(name, scenario.models[name]),
             calls_a_minute=calls,
             tokens_a_minute=None if tokens is None else min(tokens, graph.reflection.tokens / turns) * calls,
-            share=None if load is None else calls / load.calls_a_minute,
+            share=_share(calls, load),
             at_most=True,
         )
     ]
 
 
-def advice(scenario: Scenario, found: Sequence[Need]) -> list[str]:
-    """For each model that is asked for more than it carries, what to lower."""
+def _share(calls: float, load: Load | None) -> float | None:
+    return calls / load.calls_a_minute if load is not None and load.calls_a_minute else None
+
+
+def _place(name: str, settings: ModelSettings) -> str:
+    """The server's host and port, or this machine; a model of which neither is known is a place of its own."""
+    if settings.backend in ("transformers", "llamacpp"):
+        return "on this machine"
+    usual = ollama.ADDRESS if settings.model == ollama.CLASS else ""
+    host = urlsplit(str(settings.base_url or settings.extra.get("base_url") or usual)).netloc.rpartition("@")[2]
+    return f"at {host.lower().replace('localhost', '127.0.0.1')}" if host else name
+
+
+def advice(scenario: Scenario, found: Sequence[Need], loads: Sequence[Load]) -> list[str]:
+    """Which models were not measured or failed, and, for each place that is asked for more than it has, what to lower.
+
+    Shares add up: each was measured with the place to itself.
+    """
+    measured = {(load.role, load.model): load for load in loads}
     said = []
-    for name in dict.fromkeys(need.model for need in found):
-        mine = [need for need in found if need.model == name]
-        if any(need.share is None for need in mine):
-            said.append(f"{name}: not measured yet; add --measure")
-            continue
-        total = sum(need.share or 0.0 for need in mine)
-        if total <= 1.0:
-            continue
-        source, agents, remedies = scenario.source, scenario.agents, []
-        if agents.samples > 1 and any(need.role == "reasoner" for need in mine):
-            remedies.append("lower agents.samples")
-        if any(need.role == "perceiver" for need in mine) and scenario.models[name].images.max > 1:
-            remedies.append("lower images.max or images.max_side")
-        if (stride := math.ceil(source.step * total)) <= source.frames:
-            remedies.append(f"raise source.stride to {stride}")
-        else:
-            remedies.append(
-                f"lower source.fps to {source.fps * source.step / source.frames / total:.2g}, without stride"
-            )
-        said.append(f"{name}: asked for {total:.1f} times what it carries; {', or '.join(remedies)}")
-    return said
+    for need in found:
+        load = measured.get((need.role, need.model))
+        if load is None:
+            said.append(f"{need.model}: not measured yet; add --measure")
+        elif load.failed:
+            which = f"{load.failed} of {load.calls} calls as {need.role}"
+            said.append(f"{need.model}: no usable answer in {which}; `alarm models probe {need.model}` says why")
+    for place in dict.fromkeys(need.place for need in found):
+        mine = [need for need in found if need.place == place]
+        if (total := sum(need.share or 0.0 for need in mine)) > 1.0:
+            said.append(_relief(scenario, mine, total))
+    return list(dict.fromkeys(said))
+
+
+def _relief(scenario: Scenario, mine: Sequence[Need], total: float) -> str:
+    """What to lower where the needs of one place come to `total` times what it has."""
+    source, agents, remedies = scenario.source, scenario.agents, []
+    names = list(dict.fromkeys(need.model for need in mine))
+    if agents.samples > 1 and any(need.role == "reasoner" for need in mine):
+        remedies.append("lower agents.samples")
+    if any(need.at_most for need in mine):
+        remedies.append("leave out agents.reasoners_recheck")
+    if any(need.role == "perceiver" and scenario.models[need.model].images.max > 1 for need in mine):
+        remedies.append("lower images.max or images.max_side")
+    if (stride := math.ceil(source.step * total)) <= source.frames:
+        remedies.append(f"raise source.stride to {stride}")
+    else:
+        fps = source.fps * source.step / source.frames / total
+        remedies.append(f"lower source.fps to {fps:.2g}, without stride")
+    if len(names) > 1:
+        remedies.append("serve one of them elsewhere")
+    who = f"{names[0]}: asked" if len(names) == 1 else f"{', '.join(names)} {mine[0].place}: asked together"
+    at_most = "up to " if any(need.at_most for need in mine) else ""
+    carries = "it carries" if len(names) == 1 else "is carried there"
+    return f"{who} for {at_most}{total:.1f} times what {carries}; {', or '.join(remedies)}"
 
 
 async def measure(scenario: Scenario, models: Mapping[str, Model], rules: Sequence[Rule]) -> list[Load]:
     """Ask each perceiver and reasoner about a generated window, as often at once as its `max_concurrency` says.
 
-    The prompts are the scenario's own, with its rules; the pictures are made up. Raises `SourceError` where the
-    scenario's source settings admit no generated window.
+    The prompts are the scenario's own, with its rules; the pictures are made up. Each agent is asked once before that,
+    unmeasured, since weights may be loaded only then. Raises `SourceError` where the scenario's source settings admit
+    no generated window.
     """
     loads = []
     with TemporaryDirectory() as folder:
-        media, window = await asyncio.to_thread(_generated, Path(folder), scenario)
+        media, first, second = await asyncio.to_thread(_generated, Path(folder), scenario)
         for need in needs(scenario, ()):
             model = _Counting(models[need.model])
-            work: Callable[[], Awaitable[object]]
-            if need.role == "perceiver":
-                perceiver = Perceiver.of(scenario, need.model, {need.model: model})
-                work = partial(perceiver.perceive, window, (), media, scenario)
-            else:
-                reasoner = Reasoner.of(scenario, need.model, {need.model: model})
-                work = partial(reasoner.reason, _question(scenario, media, window, rules))
-            loads.append(await _load(need.role, model, work))
+            work = _work(need.role, model, scenario, media, rules)
+            # Another window: asked about the same one again, a server would have most of the prompt in its cache.
+            await work(first)
+            model.answers.clear()
+            loads.append(await _load(need.role, model, partial(work, second)))
     return loads
+
+
+def _work(
+    role: str, model: Model, scenario: Scenario, media: Media, rules: Sequence[Rule]
+) -> Callable[[Window], Awaitable[object]]:
+    """What a perceiver or reasoner with this model does about a window."""
+    if role == "perceiver":
+        perceiver = Perceiver.of(scenario, model.name, {model.name: model})
+        return lambda window: perceiver.perceive(window, (), media, scenario)
+    reasoner = Reasoner.of(scenario, model.name, {model.name: model})
+    return lambda window: reasoner.reason(_question(scenario, media, window, rules))
 
 
 class _Counting(Model):
@@ -177,14 +228,15 @@ async def _load(role: str, model: _Counting, work: Callable[[], Awaitable[object
     await asyncio.gather(*(work() for _ in range(model.settings.max_concurrency)))
     seconds = time.monotonic() - started
     answers = model.answers
+    usable = sum(answer.value is not None for answer in answers)
     return Load(
         role=role,
         model=model.name,
         calls=len(answers),
-        failed=sum(answer.value is None for answer in answers),
+        failed=len(answers) - usable,
         input_tokens=_mean([answer.input_tokens for answer in answers]),
         output_tokens=_mean([answer.output_tokens for answer in answers]),
-        calls_a_minute=60.0 * len(answers) / max(seconds, 1e-6),
+        calls_a_minute=60.0 * usable / max(seconds, 1e-6),
     )
 
 
@@ -197,29 +249,30 @@ def _question(scenario: Scenario, media: Media, window: Window, rules: Sequence[
     return Question(window, scenario.normal, (), seen, rules, (), media=shown)
 
 
-def _generated(folder: Path, scenario: Scenario) -> tuple[Media, Window]:
-    """A window of made-up frames, a square that moves on noise, cut as the scenario's source is."""
+def _generated(folder: Path, scenario: Scenario) -> tuple[Media, Window, Window]:
+    """Two windows of made-up frames, a square that moves on noise, cut as the scenario's source is."""
     settings = scenario.source
+    frames = settings.frames + settings.step
     if settings.kind == "captions":
         path = folder / "captions.csv"
-        rows = (f"{frame},people walk along the path" for frame in range(settings.frames))
+        rows = (f"{frame},people walk along the path" for frame in range(frames))
         path.write_text("frame,caption\n" + "\n".join(rows), encoding="utf-8")
     else:
         path, noise = folder, np.random.default_rng(0)
         width, height = settings.max_side, max(16, settings.max_side * 9 // 16)
-        for frame in range(settings.frames):
+        for frame in range(frames):
             image = noise.integers(90, 130, (height, width, 3)).astype(np.uint8)
-            left = frame * (width - height // 4) // settings.frames
+            left = frame * (width - height // 4) // frames
             image[height // 3 : height // 3 + height // 4, left : left + height // 4] = (200, 160, 90)
             cv2.imwrite(str(folder / f"{frame:05d}.jpg"), image)
     kind = "captions" if settings.kind == "captions" else "folder"
     taken = scenario.model_copy(update={"source": settings.model_copy(update={"kind": kind})})
     media = open_media(str(path), taken)
-    window, frames, _ = next(
-        iter(cut(media.source.frames(), source=media.source.slug, size=settings.frames, step=settings.step))
-    )
-    media.keep(window, frames)
-    return media, window
+    cuts = cut(media.source.frames(), source=media.source.slug, size=settings.frames, step=settings.step)
+    (first, seen, _), (second, seen_next, _) = islice(cuts, 2)
+    media.keep(first, seen)
+    media.keep(second, seen_next[-settings.frames :])
+    return media, first, second
 
 
 def _mean(counts: Sequence[int | None]) -> float | None:

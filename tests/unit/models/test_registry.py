@@ -97,6 +97,17 @@ def test_what_transformers_cannot_use_is_named(
         build(**{"backend": "transformers", "model": "m", **settings})
 
 
+def test_llamacpp_makes_no_tool_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    (tmp_path / "eye.gguf").touch()
+    block = {"backend": "llamacpp", "model": str(tmp_path / "eye.gguf")}
+    with pytest.raises(
+        ConfigurationError, match=r"models\.eye: backend llamacpp makes no tool calls; leave tool_calls"
+    ):
+        build(**block, tool_calls=True)
+    build(**block)
+
+
 def test_a_local_folder_wins_over_a_hub_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     (tmp_path / "org" / "eye").mkdir(parents=True)

