@@ -130,8 +130,8 @@ class ModelSettings(Block):
 
 
 Member = str
-PromptName = Literal["perceiver", "inducer", "reasoner", "region", "focus", "recheck", "reflector"]
-"""The agents, and the further turns that reasoners may take."""
+PromptName = Literal["perceiver", "inducer", "predicate", "reasoner", "region", "focus", "recheck", "reflector"]
+"""The agents, and the further turns that inducers and reasoners may take."""
 
 
 class AgentSettings(Block):
