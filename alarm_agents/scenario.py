@@ -306,7 +306,7 @@ class Scenario(Block):
         for name in self.agents.reasoners if self.agents.samples > 1 else ():
             model = self.models.get(name)
             if model and model.temperature == 0 and model.backend not in ("scripted", "langchain"):
-                alike = f"the {self.agents.samples} answers of '{name}' would be one and the same, and pass for certainty"
+                alike = f"the {self.agents.samples} answers of '{name}' would be one and pass for certainty"
                 raise ValueError(f"agents.samples: at temperature 0 {alike}; set models.{name}.temperature: 0.7")
         said = {f"graph.edges.{i}.when": edge.when for i, edge in enumerate(self.graph.edges)}
         said |= {f"rules.{i}.predicate": rule.predicate for i, rule in enumerate(self.rules)}

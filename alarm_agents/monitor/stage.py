@@ -19,6 +19,7 @@ from alarm_agents.types import Fact, Measurement, Rule, Window
 Measured = tuple[Window, tuple[Measurement, ...]]
 T = TypeVar("T")
 
+
 @dataclass
 class _Series:
     """What one expert has measured of the frames that windows still need: by measure and frame, and facts."""

@@ -114,7 +114,7 @@ async def test_pictures_go_to_the_agents_that_look(media: Media) -> None:
 
 
 @pytest.mark.parametrize("hints", [True, False])
-async def test_a_perceiver_is_told_what_experts_measured_unless_the_scenario_keeps_it(hints: bool, media: Media) -> None:
+async def test_a_perceiver_is_told_what_experts_measured_unless_hints_are_off(hints: bool, media: Media) -> None:
     chat = ScriptedChatModel.of({"reply": {"caption": "a man"}})
     scenario = SCENARIO.model_copy(update={"agents": AgentSettings(hints=hints)})
     eye = Perceiver(Model("eye", ModelSettings(backend="scripted", script="s"), chat))
