@@ -64,7 +64,8 @@ def given(pictures: Sequence[Picture], images: ImageSettings) -> Shown:
     if len({picture.image.shape for picture in pictures}) > 1:  # several regions are no moments of one
         images = images.model_copy(update={"style": "frames"})
     kept = [pictures[place] for place in changed(pictures)]
-    return _as_frames(spread(kept, _most(images)), images, still=len(kept) == 1 < len(pictures))
+    still = len(kept) == 1 and pictures[-1].time > pictures[0].time  # not one moment that was asked for twice
+    return _as_frames(spread(kept, _most(images)), images, still=still)
 
 
 def _most(images: ImageSettings) -> int:
