@@ -11,11 +11,10 @@ import numpy as np
 from alarm_agents.models import composite, picture_block
 from alarm_agents.scenario import ImageSettings
 from alarm_agents.sources.media import Media, crop
-from alarm_agents.sources.picture import Picture
+from alarm_agents.sources.picture import Picture, changed
+from alarm_agents.tools.look import spread
 from alarm_agents.types import Box, Measurement, Window
 
-SAME = 2
-"""Grey levels by which no pixel differs in two pictures that count as one: a decoder's rounding, nothing that moved."""
 MOMENTS = 3
 """Pictures in a composite: one a colour channel."""
 
@@ -51,26 +50,40 @@ def _shown(
     if not found:
         return Shown()
     values = _motion(measurements, len(found))
-    changed = _changed(found)
-    kept = [found[place] for place in changed]
-    most = MOMENTS if images.style == "composite" else images.max
-    chosen = [kept[place] for place in telling([values[place] for place in changed], most)]
+    places = changed(found)
+    kept = [found[place] for place in places]
+    chosen = [kept[place] for place in telling([values[place] for place in places], _most(images))]
     cut = [crop(picture, region) if region else picture for picture in chosen]
-    return as_frames(cut, images, still=len(kept) == 1)
+    return _as_frames(cut, images, still=len(kept) == 1)
 
 
-def as_frames(pictures: Sequence[Picture], images: ImageSettings, *, still: bool = False) -> Shown:
-    """The pictures in the style that the model takes, one by one or as one; `still`: nothing changes in the window."""
+def given(pictures: Sequence[Picture], images: ImageSettings) -> Shown:
+    """The pictures that tools gave, none that repeats the one before: as many as the model takes, evenly spread."""
+    if not images.max or not pictures:
+        return Shown()
+    if len({picture.image.shape for picture in pictures}) > 1:  # several regions are no moments of one
+        images = images.model_copy(update={"style": "frames"})
+    kept = [pictures[place] for place in changed(pictures)]
+    still = len(kept) == 1 and pictures[-1].time > pictures[0].time  # not one moment that was asked for twice
+    return _as_frames(spread(kept, _most(images)), images, still=still)
+
+
+def _most(images: ImageSettings) -> int:
+    return MOMENTS if images.style == "composite" else images.max
+
+
+def _as_frames(pictures: Sequence[Picture], images: ImageSettings, *, still: bool) -> Shown:
+    """The pictures in the style that the model takes, one by one or as one; `still`: nothing changes between them."""
     if images.style == "composite":
-        return as_composite(pictures, images)
+        return _as_composite(pictures, images, still=still)
     times = ", ".join(f"{picture.time:.2f} s" for picture in pictures)
     said = f"The pictures are from one short stretch, in order, taken at {times}."
-    if still:
-        said = f"One picture is shown, taken at {times}: it did not change in the whole stretch."
+    if len(pictures) == 1:
+        said = f"One picture is shown, taken at {times}{': it did not change in the whole stretch' if still else ''}."
     return Shown([picture_block(picture.image, images.max_side) for picture in pictures], said)
 
 
-def as_composite(pictures: Sequence[Picture], images: ImageSettings) -> Shown:
+def _as_composite(pictures: Sequence[Picture], images: ImageSettings, *, still: bool) -> Shown:
     """One picture of up to three moments: the first in red, the middle one in green, the last in blue."""
     moments = [pictures[0], pictures[len(pictures) // 2], pictures[-1]]
     block = picture_block(composite([picture.image for picture in moments]), images.max_side)
@@ -79,7 +92,7 @@ def as_composite(pictures: Sequence[Picture], images: ImageSettings) -> Shown:
         f"One picture is shown, made of three moments in grey: {first} in its red channel, {middle} in green, {last} "
         "in blue. What stood still is grey; what moved shows in colours."
     )
-    return Shown([block], said if len(pictures) > 1 else f"{said} The picture did not change in the whole stretch.")
+    return Shown([block], f"{said} The picture did not change in the whole stretch." if still else said)
 
 
 def telling(motion: Sequence[float], most: int) -> list[int]:
@@ -102,16 +115,6 @@ def telling(motion: Sequence[float], most: int) -> list[int]:
         place = int(np.abs(passed - share).argmin())
         least = places[-1] + 1 if places else 0
         places.append(min(max(place, least), count - (most - number)))
-    return places
-
-
-def _changed(pictures: Sequence[Picture]) -> list[int]:
-    """The places of the pictures that differ from the last one kept."""
-    places = [0]
-    for place in range(1, len(pictures)):
-        last, this = pictures[places[-1]].image, pictures[place].image
-        if last.shape != this.shape or int(np.abs(last.astype(np.int16) - this).max()) > SAME:
-            places.append(place)
     return places
 
 

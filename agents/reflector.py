@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from alarm_agents.agents.base import Agent, messages
-from alarm_agents.agents.pictures import as_frames
+from alarm_agents.agents.pictures import given
 from alarm_agents.agents.reasoner import Judged, Question, by_rules, question_values, to_verdict
 from alarm_agents.agents.second_look import TOLD, measure_again, notable_region
 from alarm_agents.agents.toolwork import Allowance, ToolCall, offered, tools_text
@@ -21,7 +21,6 @@ from alarm_agents.models.instructions import reads_like_instruction
 from alarm_agents.observability import tracing
 from alarm_agents.scenario import ReflectionSettings
 from alarm_agents.tools.call import ToolResult
-from alarm_agents.tools.look import spread
 from alarm_agents.tools.registry import Toolbox
 from alarm_agents.tools.work import Work
 from alarm_agents.types import Fact, Label, Parse, Verdict
@@ -191,6 +190,8 @@ class Reflector(Agent):
             measured = await toolbox.try_run("motion", {"region": region})
         found += measured.facts[:TOLD]
         said = "\n".join(map(_in_words, verdicts))
+        shown = given(closer.pictures, images)
+        told = f"{delimit(closer.text, 'tool')}\n{shown.said}" if shown.blocks else shown.said
         values = {
             "tools": tools_text(toolbox),
             "allowance": allowance.said(),
@@ -198,9 +199,9 @@ class Reflector(Agent):
             "measured": delimit(measured.text, "measured"),
             "region": ", ".join(f"{edge:.2f}" for edge in region),
             **question_values(question),
+            "pictures": told,
         }
-        shown = as_frames(closer.pictures, images) if closer.pictures else None
-        return messages(self.prompt, shown.blocks if shown else (), values)
+        return messages(self.prompt, shown.blocks, values)
 
     async def _converse(
         self, talk: list[BaseMessage], toolbox: Toolbox, allowance: Allowance, found: list[Fact]
@@ -226,12 +227,10 @@ class Reflector(Agent):
     def _told(self, results: Sequence[ToolResult], allowance: Allowance) -> HumanMessage:
         """What the tools gave, as the next turn: their words delimited, their pictures as pictures."""
         assert self.model is not None
-        images = self.model.settings.images
+        shown = given([p for result in results for p in result.pictures], self.model.settings.images)
         parts = [f"Call {i}:\n{delimit(result.text, 'tool')}" for i, result in enumerate(results, 1)]
-        pictures = spread([p for result in results for p in result.pictures], images.max) if images.max else []
-        shown = as_frames(pictures, images) if pictures else None
-        text = "\n".join([*parts, *([shown.said] if shown else []), allowance.said()])
-        return HumanMessage([{"type": "text", "text": text}, *map(dict, shown.blocks)] if shown else text)
+        text = "\n".join([*parts, *([shown.said] if shown.blocks else []), allowance.said()])
+        return HumanMessage([{"type": "text", "text": text}, *map(dict, shown.blocks)] if shown.blocks else text)
 
     def _cannot_tell(self, why: str, round_: int) -> Verdict:
         return Verdict(

@@ -22,7 +22,8 @@ PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
     "focus": ("normal", "rules", "seen", "why", "region", "pictures"),
     "recheck": ("objections",),
     "reflector": (
-        *("normal", "rules", "tools", "similar", "window", "seen", "verdicts", "region", "measured", "allowance"),
+        *("normal", "rules", "tools", "similar", "window", "seen"),
+        *("verdicts", "region", "measured", "pictures", "allowance"),
     ),
 }
 """What the prompt of each agent, and of a reasoner's further turns, may speak of; `alarm_agents.agents` fills it in."""

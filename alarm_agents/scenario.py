@@ -130,8 +130,8 @@ class ModelSettings(Block):
 
 
 Member = str
-PromptName = Literal["perceiver", "inducer", "reasoner", "region", "focus", "recheck", "reflector"]
-"""The agents, and the further turns that reasoners may take."""
+PromptName = Literal["perceiver", "inducer", "predicate", "reasoner", "region", "focus", "recheck", "reflector"]
+"""The agents, and the further turns that inducers and reasoners may take."""
 
 
 class AgentSettings(Block):
@@ -303,6 +303,11 @@ class Scenario(Block):
             if member != EMBEDDED and member not in self.models:
                 known = ", ".join([EMBEDDED, *self.models])
                 raise ValueError(f"agents name the model '{member}', which models does not define (known: {known})")
+        for name in self.agents.reasoners if self.agents.samples > 1 else ():
+            model = self.models.get(name)
+            if model and model.temperature == 0 and model.backend not in ("scripted", "langchain"):
+                alike = f"the {self.agents.samples} answers of '{name}' would be one and pass for certainty"
+                raise ValueError(f"agents.samples: at temperature 0 {alike}; set models.{name}.temperature: 0.7")
         said = {f"graph.edges.{i}.when": edge.when for i, edge in enumerate(self.graph.edges)}
         said |= {f"rules.{i}.predicate": rule.predicate for i, rule in enumerate(self.rules)}
         for key, expression in said.items():
@@ -337,9 +342,8 @@ class Scenario(Block):
         tools = [(f"tools.{place}", tool) for place, tool in enumerate(self.tools)]
         named = [(key, spec.partition(".py:")[0] + ".py") for key, spec in (*nodes, *tools) if ".py:" in spec]
         for name, model in self.models.items():
-            paths = {"script": model.script, "mmproj": model.mmproj}
-            if model.backend == "llamacpp":
-                paths["model"] = model.model
+            weights = model.model if model.backend == "llamacpp" else None
+            paths = {"script": model.script, "mmproj": model.mmproj, "model": weights}
             named += [(f"models.{name}.{key}", path) for key, path in paths.items() if path]
         named += [(f"prompts.{role}", path) for role, path in self.prompts.items()]
         return tuple(named)
@@ -364,9 +368,8 @@ def parse_scenario(data: object, *, where: str, folder: Path) -> Scenario:
     """A scenario from what YAML gave; raises `ScenarioError` naming `where` and the key."""
     if not isinstance(data, dict):
         raise ScenarioError("a scenario is a mapping with at least a name", where=where)
-    for key in ("folder", "built_by"):
-        if key in data:
-            raise ScenarioError(f"{key}: unknown key; where a scenario lies is not said in it", where=where)
+    if told := {"folder", "built_by"}.intersection(data):
+        raise ScenarioError(f"{min(told)}: unknown key; where a scenario lies is not said in it", where=where)
     try:
         scenario = Scenario.model_validate({**data, "folder": folder})
     except ValidationError as error:
@@ -381,11 +384,8 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
     if path.suffix not in (".yaml", ".yml") and not path.is_file():
         ready = library()
         if str(name_or_path) not in ready:
-            raise ScenarioError(
-                f"there is no scenario '{name_or_path}'",
-                where="graphs/library",
-                remedy=f"use {', '.join(ready)}, or the path of a YAML file",
-            )
+            remedy = f"use {', '.join(ready)}, or the path of a YAML file"
+            raise ScenarioError(f"there is no scenario '{name_or_path}'", where="graphs/library", remedy=remedy)
         path = ready[str(name_or_path)]
     return parse_scenario(read_yaml(path), where=str(path), folder=path.resolve().parent)
 

@@ -15,7 +15,7 @@ from alarm_agents.agents.predicates import judge
 from alarm_agents.agents.reasoner import Question, Reasoner, by_rules
 from alarm_agents.agents.toolwork import perceivers_tool
 from alarm_agents.errors import ModelError
-from alarm_agents.graphs.casework import assemble
+from alarm_agents.graphs.casework import NOT_MODELS, assemble
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.doubt import ambiguity, borne_out, by_models, critic, dispersion
 from alarm_agents.graphs.state import MonitorState, PerceiveTask, latest, rounds
@@ -215,7 +215,7 @@ async def self_check(state: MonitorState, runtime: Runtime[Context]) -> Update:
     found = check(
         tracing.finished(tracing.current_trace_id()), max_reflections=runtime.context.scenario.graph.max_reflections
     )
-    found += _talked_out_of_it(state, runtime.context)
+    found += _overruled(state, runtime.context)
     tracing.set(**{"alarm.anomalies": [anomaly.kind for anomaly in found]})
     return {"anomalies": found}
 
@@ -256,22 +256,23 @@ def _unseen(reasoner: Reasoner) -> Verdict:
     return Verdict(member=member, model=member, label=Label.UNKNOWN, rationale=why, parse=Parse.FAILED)
 
 
-def _talked_out_of_it(state: MonitorState, context: Context) -> tuple[TraceAnomaly, ...]:
-    """Models that call normal what the rules of the experts call an anomaly, where words may have led them to it.
+def _overruled(state: MonitorState, context: Context) -> tuple[TraceAnomaly, ...]:
+    """Models that call normal what the rules of the experts call an anomaly: said on the case, as they may know better.
 
-    The experts measure and cannot read. On screen any text counts; else words of what a monitor does are needed.
+    A person is asked where words may have led them to it, for the experts measure and cannot read. On screen any text
+    counts; else words of what a monitor does are needed.
     """
     verdicts, perceptions = latest(state), list(state.get("perceptions", {}).values())
-    p = signals.mean_p(verdicts)
-    if p is None or p >= 0.5 or not state.get("rules") or all(verdict.model == EMBEDDED for verdict in verdicts):
+    p, models = signals.mean_p(verdicts), {verdict.model for verdict in signals.usable(verdicts)}.difference(NOT_MODELS)
+    if p is None or p >= 0.5 or not models or not state.get("rules"):
+        return ()
+    measured = by_rules(EMBEDDED, replace(_question(state, context), perceptions=()))
+    if measured.label is not Label.ANOMALOUS:
         return ()
     worded = any(perception.screen_text or any(map(speaks_of_judging, said(perception))) for perception in perceptions)
-    question = _question(state, context)
-    measured = by_rules(EMBEDDED, replace(question, perceptions=())) if worded else None
-    if measured is None or measured.label is not Label.ANOMALOUS:
-        return ()
-    text = f"models call normal what the experts' rules call an anomaly, and there are words: {measured.rationale}"
-    return (TraceAnomaly(kind="injection", agent="reasoner", text=text[:300], severe=True),)
+    kind, words = ("injection", ", and there are words") if worded else ("contradiction", "")
+    text = f"models call normal what the experts' rules call an anomaly{words}: {measured.rationale}"
+    return (TraceAnomaly(kind=kind, agent="reasoner", text=text[:300], severe=worded),)
 
 
 def _question(state: MonitorState, context: Context) -> Question:

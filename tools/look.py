@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from alarm_agents.errors import ToolError
 from alarm_agents.sources.captions import Caption
 from alarm_agents.sources.media import Media, crop
-from alarm_agents.sources.picture import Picture
+from alarm_agents.sources.picture import Picture, changed
 from alarm_agents.tools.function import MAX_PICTURES, Artifact, tool
 from alarm_agents.tools.work import current
 from alarm_agents.types import Box, Window
@@ -51,8 +51,7 @@ def zoom(region: Region, frames: Frames = 4) -> tuple[str, Artifact]:
     work = current()
     if work.media.kind != "frames":
         raise ToolError("this source has no pictures to zoom into", where="tool zoom")
-    pictures = [crop(picture, region) for picture in spread(work.media.native(work.window), frames)]
-    return _shown(pictures), Artifact(pictures=tuple(pictures))
+    return _shown(work.media.native(work.window), frames, region)
 
 
 @tool
@@ -61,10 +60,11 @@ def context(before: Seconds = 0, after: Seconds = 0, frames: Frames = 8) -> tupl
     if not before and not after:
         raise ToolError("there is nothing to look at", where="tool context", remedy="give before or after in seconds")
     work = current()
-    found = spread(_around(work.media, work.window, before, after, frames), frames)
-    captions = [f"{frame.time:.2f} s: {frame.text}" for frame in found if isinstance(frame, Caption)]
-    pictures = [frame for frame in found if isinstance(frame, Picture)]
-    return "\n".join(captions) or _shown(pictures), Artifact(pictures=tuple(pictures))
+    found = _around(work.media, work.window, before, after, frames)
+    captions = [frame for frame in found if isinstance(frame, Caption)]
+    if captions:
+        return "\n".join(f"{frame.time:.2f} s: {frame.text}" for frame in spread(captions, frames)), Artifact()
+    return _shown([frame for frame in found if isinstance(frame, Picture)], frames)
 
 
 def spread(items: Sequence[Item], most: int) -> list[Item]:
@@ -102,9 +102,18 @@ def _rate(window: Window) -> float:
     return (window.frames[-1] - window.frames[0]) / seconds if seconds > 0 else window.fps
 
 
-def _shown(pictures: Sequence[Picture]) -> str:
-    if not pictures:
-        return "there are no pictures at these times"
+def _shown(found: Sequence[Picture], most: int, region: Box | None = None) -> tuple[str, Artifact]:
+    """At most so many of the pictures, cut to the region, in words and as they are.
+
+    None repeats the one before: several of a picture that stands still would pass for time in which nothing moved.
+    """
+    if not found:
+        return "there are no pictures at these times", Artifact()
+    kept = [found[place] for place in changed(found)]
+    pictures = tuple(crop(picture, region) if region else picture for picture in spread(kept, most))
     height, width = pictures[0].image.shape[:2]
     times = ", ".join(f"{picture.time:.2f}" for picture in pictures)
-    return f"{len(pictures)} pictures of {width} x {height} pixels at {times} s"
+    said = f"{len(pictures)} pictures of {width} x {height} pixels at {times} s"
+    if len(kept) == 1 < len(found):
+        said = f"1 picture of {width} x {height} pixels at {times} s: it did not change up to {found[-1].time:.2f} s"
+    return said, Artifact(pictures=pictures)

@@ -149,6 +149,8 @@ class Model:
                 return Answer(None, Parse.FAILED, faults.reason(error), self.label), ""
             answer = self._read(reply, schema, good)
             tracing.set(parse=answer.parse.value, input_tokens=answer.input_tokens, output_tokens=answer.output_tokens)
+            if answer.value is None:  # all that is kept of what could not be used
+                tracing.set(raw_sha256=answer.raw_sha256, raw_length=answer.raw_length)
             return answer, str(reply.text)
 
     async def _reply(self, messages: Sequence[BaseMessage], schema: type[BaseModel], room: int | None) -> AIMessage:

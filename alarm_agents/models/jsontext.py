@@ -7,6 +7,7 @@ a bracket is read once, as JSON or, when it plainly is none, as prose that ends 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -45,7 +46,7 @@ def without_thinking(text: str) -> str:
 def find_values(text: str) -> Iterator[dict[str, Any] | list[Any]]:
     """The JSON objects in the text, and the lists that hold more than plain values, outermost only, in order.
 
-    Raises `Unusable` for JSON that is broken, cut off, has a key twice, or holds NaN or Infinity.
+    Raises `Unusable` for JSON that is broken, cut off, has a key twice, or holds what is no finite number.
     """
     at = 0
     for _ in range(_MAX_BRACKETS):
@@ -67,6 +68,11 @@ def find_values(text: str) -> Iterator[dict[str, Any] | list[Any]]:
             raise Unusable("the JSON goes on after its closing bracket")
         yield value
     raise Unusable("there are too many brackets to tell which hold the answer")
+
+
+def read_value(text: str) -> Any:
+    """The text as one JSON value, which keeps to the same rules; raises `Unusable`, or `ValueError` for no JSON."""
+    return _DECODER.decode(text)
 
 
 def _past_prose(text: str, start: int, error: json.JSONDecodeError) -> int:
@@ -97,5 +103,14 @@ def _refuse_constant(_: str) -> NoReturn:
     raise Unusable("NaN and Infinity are not JSON")
 
 
+def _whole_number(digits: str) -> int:
+    number = int(digits)
+    if math.isinf(float(digits)):
+        raise Unusable("the JSON holds a number that is too large")
+    return number
+
+
 # strict=False admits raw line breaks and tabs inside strings, which constrained decoders let through.
-_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(
+    strict=False, object_pairs_hook=_without_repeats, parse_constant=_refuse_constant, parse_int=_whole_number
+)

@@ -146,6 +146,9 @@ def _pair(token: Any) -> tuple[bytes, float] | None:
         spelled = text.encode("utf-8", "surrogatepass")
     else:
         return None
-    if not isinstance(value, int | float) or math.isnan(value):
+    if not isinstance(value, int | float):
         return None
-    return spelled, math.exp(min(0.0, value))
+    try:
+        return None if math.isnan(value) else (spelled, math.exp(min(0.0, value)))
+    except OverflowError:  # an integer beyond all floats
+        return None

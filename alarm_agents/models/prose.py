@@ -6,13 +6,12 @@ is a choice that nobody made, and values that are not text are read as JSON or n
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from pydantic import AliasChoices, BaseModel
 
-from alarm_agents.models.jsontext import Unusable
+from alarm_agents.models.jsontext import Unusable, read_value
 
 
 def read_prose(text: str, schema: type[BaseModel]) -> dict[str, Any] | None:
@@ -47,6 +46,6 @@ def _spellings(name: str, field: Any) -> list[str]:
 def _plain(value: str) -> Any:
     """The value as JSON, else as it stands: a word may be what the schema asks for, too."""
     try:
-        return json.loads(value)
+        return read_value(value)
     except ValueError:
         return value

@@ -67,7 +67,7 @@ def scenario(alarm: Alarm, base_url: str, **source: Any) -> Path:
     blocks = {
         "name": "yard",
         "source": {"fps": 10, "frames": 8, "max_side": 64, **source},
-        "models": {"eye": model, "mind": {**model, "images": {"max": 0}}},
+        "models": {"eye": model, "mind": {**model, "images": {"max": 0}, "temperature": 0.7}},
         "agents": {"perceivers": ["eye"], "reasoners": ["mind"], "samples": 3},
     }
     path = alarm.folder / "yard.yaml"

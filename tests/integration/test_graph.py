@@ -84,6 +84,27 @@ async def test_an_uncertain_verdict_is_reflected_on_and_the_second_look_stands(s
     assert not tools[0].error
 
 
+async def test_the_reflector_asks_perceivers_a_sharper_question_and_judges_by_the_answer(
+    source: Path, tmp_path: Path
+) -> None:
+    sharper = {"question": "Does he carry a bag?", "region": [0.2, 0.2, 0.8, 0.8]}
+    asked = {"label": "look", "calls": [{"tool": "ask_perceiver", "arguments": sharper}]}
+    answer = {"caption": "a rucksack", "facts": [{"subject": "question", "attribute": "q1", "value": True}]}
+    scripts = {
+        "eye": [{"when": "Only the region 0.20", "expect": sharper["question"], "reply": answer, "times": None}],
+        "lens": [{"when": f"{sharper['question']} yes", "reply": again(0.97), "times": None}, *always(asked)],
+        "mind": always(judged(0.5)),
+    }
+    scripts["eye"] += always({"caption": "a man walks", "facts": []})
+    agents = {"perceivers": ["eye"], "reasoners": ["mind"], "reflector": "lens"}
+    cases, _, _ = await watch(write_scenario(tmp_path, scripts, agents=agents), source, tmp_path / "ws")
+    for case in cases:
+        assert [(v.member, v.round, v.p_anomaly) for v in case.verdicts] == [("mind", 0, 0.5), ("lens", 1, 0.97)]
+        assert case.label is Label.ANOMALOUS
+    called = [span for span in spans(tmp_path / "ws", cases[0]) if span.kind == "tool" and span.name == "ask_perceiver"]
+    assert [span.error for span in called] == [""]
+
+
 async def test_experts_that_look_again_join_the_models_and_do_not_overrule_them(source: Path, tmp_path: Path) -> None:
     agents = {**TEAM, "reasoners": ["mind", "eye"], "reflector": "embedded"}
     scripts = team(mind=always(judged(0.6, why="a bicycle")), eye=always(judged(0.6, why="somebody rides")))

@@ -19,7 +19,10 @@ import pytest
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel, Field
 
+from alarm_agents.graphs.load import load_monitor
 from alarm_agents.models import Model, build_models, picture_block
+from alarm_agents.monitor.teach import teach
+from alarm_agents.observability import tracing
 from alarm_agents.scenario import ModelSettings
 from alarm_agents.types import Case, Parse
 from alarm_agents.workspace import Workspace
@@ -84,12 +87,18 @@ def vllm_server(idefics: Path) -> Iterator[str]:
         yield url
 
 
-def scenario(folder: Path, gguf: Path, models: dict[str, Any], **agents: Any) -> Path:
+def scenario(
+    folder: Path, gguf: Path, models: dict[str, Any], *, source: dict[str, Any] | None = None, **agents: Any
+) -> Path:
     folder.mkdir()
     os.symlink(gguf / NAME, folder / NAME)
     shutil.copy(gguf / "mmproj.gguf", folder / "mmproj.gguf")
     path = write_scenario(
-        folder, agents={**agents, "reasoners_see": True}, uncertainty={"accept_below": 0.0}, when_models_fail="alert"
+        folder,
+        agents={**agents, "reasoners_see": True},
+        source=source or {},
+        uncertainty={"accept_below": 0.0},
+        when_models_fail="alert",
     )
     lines = "\n".join(f"  {name}: {json.dumps(block)}" for name, block in models.items())
     path.write_text(f"{path.read_text(encoding='utf-8')}models:\n{lines}\n", encoding="utf-8")
@@ -125,6 +134,29 @@ async def test_only_backend_and_address_change(
     assert [perception.member for perception in case.perceptions] == ["it"]
     assert {verdict.member for verdict in case.verdicts} == {"it"}
     assert all(verdict.parse not in (Parse.EMBEDDED, Parse.FAILED) for verdict in case.verdicts)
+
+
+async def test_the_inducer_is_asked_of_captions_and_proposes_or_is_stood_for_marked(gguf: Path, tmp_path: Path) -> None:
+    log = tmp_path / "normal.csv"
+    said = ("A man walks past the trees.", "Two people stand and talk.", "A woman walks with a bag.")
+    rows = [f'{number},"{said[number % 3]}"' for number in range(12)]
+    log.write_text("\n".join(["frame,caption", *rows, ""]), encoding="utf-8")
+    mind = {**BLOCK, **IN_PROCESS, "mmproj": None, "images": {"max": 0}}
+    path = scenario(tmp_path / "words", gguf, {"it": mind}, source={"kind": "captions", "frames": 1}, inducer="it")
+    found, _ = load_monitor(path)
+    workspace = Workspace(tmp_path / "workspace")
+    with tracing.start(workspace.traces):
+        done = await teach(workspace, found, build_models(found.models, found.folder), [str(log)])
+    with sqlite3.connect(workspace.traces) as connection:
+        calls = [json.loads(row[0]) for row in connection.execute("SELECT attributes FROM spans WHERE kind = 'model'")]
+    assert {call["alarm.model_name"] for call in calls} == {"it"}
+    assert "failed" not in {call["alarm.parse"] for call in calls}
+    authors = {rule.provenance.author for rule in done.rules}
+    if done.failures:
+        assert all("the embedded inducer's rules stand for it" in failure for failure in done.failures)
+        assert any(author.startswith("embedded, for ") and author.endswith(" of it") for author in authors)
+    else:
+        assert "it" in authors
 
 
 async def test_three_servers_three_models_one_scenario(

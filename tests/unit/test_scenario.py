@@ -98,3 +98,23 @@ def test_the_library_is_valid_and_has_a_digest_that_says_what_it_says() -> None:
     assert {"walkway", "smart_home", "generic"} <= set(library())
     digests = {load_scenario(name).digest for name in library()}
     assert len(digests) == len(library())
+
+
+@pytest.mark.parametrize(
+    ("samples", "model", "refused"),
+    [
+        (3, {"backend": "openai", "model": "m", "base_url": "http://h/v1"}, True),
+        (3, {"backend": "transformers", "model": "m", "temperature": 0}, True),
+        (3, {"backend": "transformers", "model": "m", "temperature": 0.7}, False),
+        (3, {"backend": "langchain", "model": "m:C"}, False),
+        (1, {"backend": "transformers", "model": "m"}, False),
+    ],
+)
+def test_samples_that_would_all_be_the_same_are_refused(samples: int, model: dict[str, Any], refused: bool) -> None:
+    agents = {"reasoners": ["embedded", "mind"], "samples": samples}
+    data = {"name": "mine", "models": {"mind": model}, "agents": agents}
+    if not refused:
+        assert parse_scenario(data, where="mine.yaml", folder=Path()).agents.samples == samples
+        return
+    with pytest.raises(ScenarioError, match=r"agents\.samples: .*set models\.mind\.temperature: 0\.7"):
+        parse_scenario(data, where="mine.yaml", folder=Path())

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from hypothesis import given
+from hypothesis import given as for_all
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from alarm_agents.agents.pictures import show, telling
+from alarm_agents.agents.pictures import given, show, telling
 from alarm_agents.models import composite
 from alarm_agents.scenario import ImageSettings
 from alarm_agents.sources.held import HeldSource
@@ -37,7 +37,7 @@ def shown_levels(blocks: Sequence) -> list[NDArray[np.uint8]]:
     return found
 
 
-@given(values=st.lists(st.floats(0, 1e6), max_size=64), most=st.integers(1, 16))
+@for_all(values=st.lists(st.floats(0, 1e6), max_size=64), most=st.integers(1, 16))
 def test_as_many_pictures_as_asked_for_each_once_from_first_to_last(values: list[float], most: int) -> None:
     places = telling(values, most)
     assert len(places) == min(len(values), most)
@@ -73,6 +73,14 @@ def test_a_picture_that_repeats_the_one_before_is_not_sent_again() -> None:
     frozen = show(window(frames=4), [], media(50, 50, 50, 50), ImageSettings(max=4))
     assert len(frozen.blocks) == 1
     assert "did not change" in frozen.said
+
+
+def test_what_tools_give_twice_is_sent_once_and_stands_still_only_where_time_has_passed() -> None:
+    first, again, other = media(50, 50, 200).pictures(window(frames=3))
+    images = ImageSettings(max=4)
+    frozen, asked_twice, moving = (given(found, images) for found in ([first, again], [first, first], [first, other]))
+    assert [len(shown.blocks) for shown in (frozen, asked_twice, moving)] == [1, 1, 2]
+    assert ["did not change" in shown.said for shown in (frozen, asked_twice, moving)] == [True, False, False]
 
 
 def test_members_with_like_settings_share_the_pictures_and_others_get_their_own() -> None:

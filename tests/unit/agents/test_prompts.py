@@ -12,13 +12,14 @@ import pytest
 from alarm_agents.agents.base import load_prompt, messages, seen_text
 from alarm_agents.agents.inducer import Inducer, Reference
 from alarm_agents.agents.perceiver import Perceiver
+from alarm_agents.agents.reading import read_rule
 from alarm_agents.agents.reasoner import Question, Reasoner
 from alarm_agents.agents.reflector import Reflector
 from alarm_agents.errors import ScenarioError
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
 from alarm_agents.prompt import PROMPT_NAMES, Prompt
-from alarm_agents.scenario import ModelSettings, Scenario, parse_scenario
+from alarm_agents.scenario import AgentSettings, ModelSettings, Scenario, parse_scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.tools.motion import Motion
@@ -112,6 +113,15 @@ async def test_pictures_go_to_the_agents_that_look(media: Media) -> None:
     assert images == {"perceiver": 4, "inducer": 0, "reasoner": 0, "reflector": 4}
 
 
+@pytest.mark.parametrize("hints", [True, False])
+async def test_a_perceiver_is_told_what_experts_measured_unless_hints_are_off(hints: bool, media: Media) -> None:
+    chat = ScriptedChatModel.of({"reply": {"caption": "a man"}})
+    scenario = SCENARIO.model_copy(update={"agents": AgentSettings(hints=hints)})
+    eye = Perceiver(Model("eye", ModelSettings(backend="scripted", script="s"), chat))
+    await eye.perceive(window(), [motion(1.0, facts=(fact("MEASURED"),))], media, scenario)
+    assert ("MEASURED" in chat.calls[0].text) == hints
+
+
 async def test_a_long_text_is_cut_and_says_so(media: Media) -> None:
     (call,) = (await sent("reasoner", media, "very long " * 10_000)).calls
     assert len(call.text) < 30_000
@@ -190,3 +200,13 @@ async def test_a_scenarios_own_prompt_is_asked_with_and_makes_another_scenario(t
     assert reasoner.prompt.version == 12
     digest = scenario.digest
     assert with_prompt(tmp_path, f"{OWN} ").digest != digest
+
+
+async def test_the_inducers_further_turn_may_be_asked_with_a_prompt_of_ones_own(tmp_path: Path) -> None:
+    scenario = with_prompt(tmp_path, "version: 3\n---\nSay it in CEL by $measures.\n---\n$rule", "predicate")
+    chat = ScriptedChatModel.of({"reply": {"predicate": ""}})
+    mind = Model("mind", ModelSettings(backend="scripted", script="s"), chat)
+    await read_rule(Inducer.of(scenario, "mind", {"mind": mind}), "nobody runs", [])
+    assert chat.calls[0].text.startswith("Say it in CEL by ")
+    with pytest.raises(ScenarioError, match=r"there is no \$seen for the predicate"):
+        with_prompt(tmp_path, "$rule\n---\n$seen", "predicate")

@@ -85,6 +85,23 @@ async def test_it_looks_with_tools_until_it_is_sure(media: Media) -> None:
     chat.assert_finished()
 
 
+@pytest.mark.parametrize("style", ["frames", "composite"])
+async def test_a_frozen_clip_is_one_picture_in_every_turn_and_the_model_is_told(tmp_path: Path, style: str) -> None:
+    source = open_source(str(write_folder(tmp_path / "frozen", clip(1) * 40)), SCENARIO.source)
+    chat = ScriptedChatModel.of(
+        {"reply": look(("zoom", {"region": [0.1, 0.1, 0.5, 0.5]}), ("context", {"after": 2}))},
+        {"reply": look(*[("zoom", {"region": [0.1, 0.1, 0.5, 0.5]})] * 2)},
+        {"reply": again(0.1)},
+    )
+    await reflected(model(chat, images={"max": 4, "style": style}), Media(source, 640))
+    first, second, third = chat.calls
+    # A later turn holds the pictures of those before: a region and what lies around the window, then the region again.
+    assert [call.images for call in chat.calls] == [1, 3, 4]
+    for asked in (first.text, second.text.partition("Call 1:")[2], third.text.rpartition("Call 1:")[2]):
+        assert "1 picture of" in asked
+        assert "it did not change up to" in asked
+
+
 async def test_a_call_that_cannot_be_made_is_told_and_the_look_goes_on(media: Media) -> None:
     chat = ScriptedChatModel.of(
         {"reply": look(("read_file", {"path": "/etc/passwd"}), ("zoom", {"region": [0.9, 0.1, 0.2, 0.5]}))},

@@ -112,6 +112,7 @@ def test_a_label_may_also_be_left_where_its_quote_is_opened() -> None:
         pytest.param(["anomalous", None], TEXT, id="no token objects"),
         pytest.param([{"token": 3, "logprob": "x"}], TEXT, id="other types"),
         pytest.param([token("x", math.nan)], TEXT, id="not a number"),
+        pytest.param([*HEAD, WHOLE | {"logprob": -(10**400)}, *TAIL], TEXT, id="an integer of hundreds of digits"),
         pytest.param([*HEAD, WHOLE, *TAIL], "", id="tokens of no text"),
         pytest.param([token("Sure.")], "Sure.", id="no label"),
         pytest.param([*HEAD, WHOLE, *TAIL, *HEAD, WHOLE, *TAIL], TEXT + TEXT, id="two labels"),

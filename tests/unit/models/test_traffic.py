@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import socket
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel
+from tenacity import AsyncRetrying, RetryCallState
 
 from alarm_agents.models import Model, ScriptedChatModel, ScriptError, heard, openai
 from alarm_agents.models.breaker import Breaker
@@ -193,6 +195,17 @@ async def test_a_wait_that_the_server_asks_for_is_kept_up_to_a_bound(
     assert least <= waited <= most
 
 
+def test_two_pauses_of_the_same_attempt_differ_so_that_callers_do_not_come_back_together() -> None:
+    model = model_at("http://localhost/v1")
+    model.backoff_s = 1.0
+    state = RetryCallState(AsyncRetrying(), None, (), {})
+    state.attempt_number = 3
+    pauses = {model._pause(state) for _ in range(20)}
+    assert len(pauses) == 20
+    assert all(0.0 <= pause <= 4.0 for pause in pauses)
+    assert max(pauses) - min(pauses) > 0.5
+
+
 async def test_a_model_that_is_down_is_left_alone_and_found_back_by_one_call() -> None:
     now = 0.0
     healthy = threading.Event()
@@ -241,6 +254,9 @@ async def test_each_turn_is_a_span(tmp_path: Any) -> None:
         first, second = tracing.finished(tracing.current_trace_id())
     assert [(span.name, span.kind) for span in (first, second)] == [("tiny", "model")] * 2
     assert first.attributes["alarm.parse"] == "unparsed"
+    kept = hashlib.sha256(b"hm, secret").hexdigest(), len("hm, secret")
+    assert (first.attributes["alarm.raw_sha256"], first.attributes["alarm.raw_length"]) == kept
+    assert "alarm.raw_sha256" not in second.attributes
     assert second.attributes["alarm.parse"] == "repaired"
     assert second.attributes["alarm.retries"] == 2
     assert second.attributes["gen_ai.request.model"] == "tiny"

@@ -99,6 +99,20 @@ async def test_zoom_gives_the_region_of_native_frames_evenly_spread(toolbox: Too
     assert not result.facts
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "last"),
+    [("zoom", {"region": [0.25, 0.5, 0.75, 1.0]}, "5.50"), ("context", {"before": 2, "after": 2}, "7.40")],
+)
+async def test_what_stands_still_is_one_picture_and_the_words_say_so(
+    toolbox: Toolbox, monkeypatch: pytest.MonkeyPatch, name: str, arguments: dict[str, Any], last: str
+) -> None:
+    monkeypatch.setattr(Stream, "_image", staticmethod(lambda _: np.full((100, 200, 3), 7, np.uint8)))
+    result = await run(toolbox, name, **arguments)
+    assert len(result.pictures) == 1
+    assert result.text.startswith("1 picture of ")
+    assert result.text.endswith(f": it did not change up to {last} s")
+
+
 async def test_a_region_may_be_written_as_text(toolbox: Toolbox) -> None:
     assert len((await run(toolbox, "zoom", region="0, 0, 0.5, 0.5")).pictures) == 4
 
