@@ -114,7 +114,7 @@ class Presence:
         level = _coarse(frame) / light(frame[..., 1], ground[..., 1])
         empty = _coarse(ground)
         mask = (np.abs(level - empty) > self._ground.contrast + BRIGHT * empty).any(axis=2)
-        level = level @ GREY
+        level = np.asarray(level @ GREY, np.float32)
         passed = 0.0 if self._last is None else seconds_between(self._last, picture)
         before = self._cells if self._cells is not None and self._cells.mask.shape == mask.shape else None
         slight = partial(_small, self._ground)
