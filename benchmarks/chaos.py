@@ -1,10 +1,10 @@
 """What becomes of windows when the model server misbehaves: none may be lost, doubled or normal in silence.
 
-    python benchmarks/chaos.py [--windows 2000] [--seed 0] [--share 0.3]
+    python benchmarks/chaos.py [--windows 2000] [--seed 0] [--share 0.3] [--eyes 2]
 
-A real monitor graph watches captions through a server on this machine that is slow, stalls, drops, is busy, answers
-half JSON, refuses and rambles (`tests/support/chaos_server.py`), for a share of all requests; then fails altogether
-for two periods of the circuit breaker, then is healthy. `when_models_fail` is `hold`.
+A real monitor graph watches captions, or pictures that so many perceivers see, through a server on this machine that is
+slow, stalls, drops, is busy, answers half JSON, refuses and rambles (`tests/support/chaos_server.py`), for a share of all
+requests; then fails altogether for two periods of the circuit breaker, then is healthy. `when_models_fail` is `hold`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=0.3, help="of requests that meet a fault")
+    parser.add_argument("--eyes", type=int, default=0, help="perceivers, which see pictures; without any, captions")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, force=True)  # a library turned on everybody's chattiest notes
     with tempfile.TemporaryDirectory() as folder:
-        outcome = asyncio.run(run(Path(folder), given.windows, seed=given.seed, share=given.share))
+        outcome = asyncio.run(run(Path(folder), given.windows, seed=given.seed, share=given.share, eyes=given.eyes))
     sys.exit(0 if show(outcome) else 1)
 
 

@@ -21,9 +21,10 @@ from support.scenarios import judged
 GOOD = json.dumps(judged(0.03))
 
 
-async def test_no_window_is_lost_doubled_or_normal_in_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("eyes", "windows"), [(0, 300), (2, 120)])
+async def test_no_window_is_lost_doubled_or_normal_in_silence(eyes: int, windows: int, tmp_path: Path) -> None:
     """`python benchmarks/chaos.py` does the same with 2,000 windows, and prints what this checks."""
-    outcome = await run(tmp_path, 300, share=0.5)
+    outcome = await run(tmp_path, windows, share=0.5, eyes=eyes)
     assert (outcome.lost, outcome.doubled, outcome.silent_normals) == ([], [], [])
     assert outcome.held, "the failure was there to see"
     assert len(outcome.served) > len(faults("")) / 2, "there was chaos"

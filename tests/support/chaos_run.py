@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from alarm_agents.errors import ModelError
 from alarm_agents.graphs.load import load_monitor
 from alarm_agents.models.breaker import Breaker
 from alarm_agents.monitor.run import Monitor
+from alarm_agents.sources.encode import encode
+from alarm_agents.sources.regions import Image
 from alarm_agents.types import Case, CaseStatus, Label
 from alarm_agents.workspace import Workspace
-from support.chaos_server import Chaos
+from support.chaos_server import WINDOW, Chaos, named
 from support.openai_server import OpenAIServer
 
 FRAMES, FPS = 4, 8
 EVERY = 40
 """Each so many-th window shows something wrong."""
+_TIME = re.compile(r"(\d+\.\d+) s\b")
 
 
 @dataclass
@@ -46,12 +51,17 @@ class Outcome:
 
 
 async def run(
-    folder: Path, windows: int = 2_000, *, seed: int = 0, share: float = 0.3, period_s: float = 1.0
+    folder: Path, windows: int = 2_000, *, seed: int = 0, share: float = 0.3, period_s: float = 1.0, eyes: int = 0
 ) -> Outcome:
-    """Watch `windows` windows of captions: chaos first, then nothing but failures for two periods, then health."""
-    chaos = Chaos(seed, share, frozenset(range(EVERY // 2, windows, EVERY)))
+    """Watch `windows` windows: chaos first, then nothing but failures for two periods, then health.
+
+    They are of captions, or, with `eyes`, of pictures that so many perceivers see, all on that server.
+    """
+    chaos = Chaos(seed, share, frozenset(range(EVERY // 2, windows, EVERY)), _asked)
+    folder.mkdir(parents=True, exist_ok=True)
     with OpenAIServer(chaos) as server:
-        scenario, source = _write(folder, server.base_url, windows)
+        source = _pictures(folder, windows) if eyes else _captions(folder, windows)
+        scenario = _scenario(folder, server.base_url, "video" if eyes else "captions", eyes)
         outcome, workspace = Outcome(windows, period_s), Workspace(folder / "ws")
         started = time.monotonic()
         told = await _watch(scenario, source, workspace, chaos, outcome)
@@ -116,22 +126,47 @@ class _Outage:
         self._chaos.heal()
 
 
-def _write(folder: Path, base_url: str, windows: int) -> tuple[Path, Path]:
-    folder.mkdir(parents=True, exist_ok=True)
+def _captions(folder: Path, windows: int) -> Path:
     source = folder / "captions.csv"
     rows = (f"{frame},window {frame // FRAMES} shows a man" for frame in range(FRAMES * windows))
     source.write_text("frame,caption\n" + "\n".join(rows), encoding="utf-8")
+    return source
+
+
+def _pictures(folder: Path, windows: int) -> Path:
+    """A bright square that goes to and fro."""
+
+    def shown(frame: int) -> Image:
+        image = np.full((48, 64, 3), 90, np.uint8)
+        left = abs(frame % 80 - 40)
+        image[16:40, left : left + 12] = 220
+        return image
+
+    source = folder / "square.mp4"
+    encode(source, map(shown, range(FRAMES * windows)), FPS)
+    return source
+
+
+def _scenario(folder: Path, base_url: str, kind: str, eyes: int) -> Path:
     model = {"backend": "openai", "base_url": base_url, "model": "tiny", "timeout_s": 0.5, "max_concurrency": 8}
+    seeing = {f"eye-{number}": {**model, "model": f"eye-{number}", "images": {"max": 1}} for number in range(eyes)}
     blocks = {
         "name": "chaos",
-        "source": {"kind": "captions", "fps": FPS, "frames": FRAMES},
-        "models": {"mind": model, "second": {**model, "model": "other"}},
-        "agents": {"reasoners": ["mind"], "reflector": "second"},
+        "source": {"kind": kind, "fps": FPS, "frames": FRAMES},
+        "models": {"mind": model, "second": {**model, "model": "other"}, **seeing},
+        "agents": {"reasoners": ["mind"], "reflector": "second", **({"perceivers": list(seeing)} if eyes else {})},
         "when_models_fail": "hold",
     }
     scenario = folder / "chaos.yaml"
     scenario.write_text(yaml.safe_dump(blocks), encoding="utf-8")
-    return scenario, source
+    return scenario
+
+
+def _asked(prompt: str) -> int:
+    """The window that a prompt is about: as captions name it, else by the first time in it."""
+    if WINDOW.search(prompt):
+        return named(prompt)
+    return int(float(_TIME.findall(prompt)[0]) * FPS / FRAMES)
 
 
 def _number(case: Case) -> int:

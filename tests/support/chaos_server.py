@@ -18,15 +18,21 @@ import re
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from support.openai_server import Reply
-from support.scenarios import SORRY, again, judged
+from support.scenarios import SEEN, SORRY, again, judged
 
 DELAY_S = 0.05
 MEGABYTE = 1_000_000
 WINDOW = re.compile(r"window (\d+) ")
 """How a prompt says which window it is about; `wrong` ones show something anomalous."""
+
+
+def named(prompt: str) -> int:
+    """The window that the words of a prompt name last."""
+    return int(WINDOW.findall(prompt)[-1])
 
 
 def faults(good: str) -> dict[str, Reply]:
@@ -58,8 +64,15 @@ def faults(good: str) -> dict[str, Reply]:
 class Chaos:
     """Answers well, or with a fault for that `share` of requests; `down` and `heal` change that while it runs."""
 
-    def __init__(self, seed: int = 0, share: float = 0.4, wrong: frozenset[int] = frozenset()) -> None:
-        self.seed, self.share, self.wrong = seed, share, wrong
+    def __init__(
+        self,
+        seed: int = 0,
+        share: float = 0.4,
+        wrong: frozenset[int] = frozenset(),
+        window: Callable[[str], int] = named,
+    ) -> None:
+        """`window` tells from a prompt which window it is about."""
+        self.seed, self.share, self.wrong, self._window = seed, share, wrong, window
         self.usable: dict[int, set[str]] = {}
         """The labels that were answered well, by window."""
         self.done: Counter[str] = Counter()
@@ -80,7 +93,7 @@ class Chaos:
 
     def __call__(self, model: str, messages: list[dict[str, Any]], schema: dict[str, Any] | None) -> str | Reply:
         text = json.dumps(messages)
-        window = int(WINDOW.findall(text)[-1])
+        window = self._window(text)
         label, good = self._good(window, schema)
         with self._lock:
             key = hashlib.sha256(f"{self.seed} {model} {text}".encode()).hexdigest()
@@ -89,7 +102,7 @@ class Chaos:
             name, reply = self._choose(chance, good)
             self.done[name] += 1
             if name in ("good", "slow"):
-                self.usable.setdefault(window, set()).add(label)
+                self.usable.setdefault(window, set()).update(label)
                 if self.healthy_at and not self.answered_at:
                     self.answered_at = time.monotonic()
         return reply
@@ -104,7 +117,10 @@ class Chaos:
             return "good", Reply(good)
         return name, possible[name]
 
-    def _good(self, window: int, schema: dict[str, Any] | None) -> tuple[str, str]:
-        p = 0.97 if window in self.wrong else 0.03
-        second = (schema or {}).get("title") == "Reconsidered"
-        return ("anomalous" if p >= 0.5 else "normal"), json.dumps(again(p) if second else judged(p))
+    def _good(self, window: int, schema: dict[str, Any] | None) -> tuple[set[str], str]:
+        """A good answer, and the label in it: what perceivers see has none."""
+        asked, p = (schema or {}).get("title"), 0.97 if window in self.wrong else 0.03
+        if asked == "Seen":
+            return set(), json.dumps({**SEEN, "caption": f"window {window} shows a man"})
+        label = "anomalous" if p >= 0.5 else "normal"
+        return {label}, json.dumps(again(p) if asked == "Reconsidered" else judged(p))
