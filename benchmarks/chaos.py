@@ -3,8 +3,9 @@
     python benchmarks/chaos.py [--windows 2000] [--seed 0] [--share 0.3] [--eyes 2]
 
 A real monitor graph watches captions, or pictures that so many perceivers see, through a server on this machine that is
-slow, stalls, drops, is busy, answers half JSON, refuses and rambles (`tests/support/chaos_server.py`), for a share of all
-requests; then fails altogether for two periods of the circuit breaker, then is healthy. `when_models_fail` is `hold`.
+slow, stalls, drops, is busy, answers half JSON, refuses and rambles (`tests/support/chaos_server.py`), for a share of
+all requests; then fails altogether for two periods of the circuit breaker, then is healthy. `when_models_fail` is
+`hold`.
 """
 
 from __future__ import annotations
