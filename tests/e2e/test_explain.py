@@ -12,6 +12,7 @@ from alarm_agents.monitor.explaining import Explanation
 from alarm_agents.types import SEVERITIES
 from support.alarm import Alarm
 from support.clips import clip, write_folder
+from support.scenarios import SEEN, always, judged, write_scenario
 
 
 @pytest.fixture
@@ -72,3 +73,21 @@ def test_untrusted_text_is_shown_as_text(watched: tuple[Alarm, dict[str, object]
     text = console.export_text()
     assert "[bold]x[/]" in text
     assert "\x1b[2J" not in text
+
+
+def test_what_a_model_found_wrong_is_found_by_asking_it_again(alarm: Alarm, tmp_path: Path) -> None:
+    seen = {
+        "caption": "a man walks",
+        "facts": [{"subject": "bag", "attribute": "place", "value": "left behind"}, *SEEN["facts"]],
+    }
+    upset = [{"reply": judged(0.95), "when": "left behind", "times": None}, *always(judged(0.03))]
+    agents = {"perceivers": ["eye"], "reasoners": ["mind"], "reflector": "embedded"}
+    write_scenario(alarm.folder, {"eye": always(seen), "mind": upset}, agents=agents)
+    source = write_folder(tmp_path / "watched", clip(8, seed=4))
+    case = alarm("watch", source, "-s", "yard.yaml", "--json", "--all").of("case")[-1]
+    found = Explanation.model_validate(alarm("explain", case["id"], "--json").document)
+    (change,) = found.would_be_normal.changes
+    assert change.kind == "fact"
+    assert "left behind" in change.what, "neither the walking man nor the caption"
+    assert found.would_be_normal.smallest
+    assert 1 < found.would_be_normal.asked <= found.would_be_normal.bound

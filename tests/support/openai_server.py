@@ -156,7 +156,10 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        length = int(self.headers["Content-Length"])
+        if len(sent := self.rfile.read(length)) < length:
+            return  # whoever asked has gone before all of it was sent
+        body = json.loads(sent)
         if self.path != "/v1/chat/completions":
             self._send(404, json.dumps(error_body("no such path")))
             return
