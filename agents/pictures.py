@@ -52,24 +52,28 @@ def _shown(
     values = _motion(measurements, len(found))
     places = changed(found)
     kept = [found[place] for place in places]
-    chosen = [kept[place] for place in telling([values[place] for place in places], _most(images))]
+    most = MOMENTS if images.style == "composite" else images.max
+    chosen = [kept[place] for place in telling([values[place] for place in places], most)]
     cut = [crop(picture, region) if region else picture for picture in chosen]
     return _as_frames(cut, images, still=len(kept) == 1)
 
 
 def given(pictures: Sequence[Picture], images: ImageSettings) -> Shown:
-    """The pictures that tools gave, none that repeats the one before: as many as the model takes, evenly spread."""
+    """The pictures that tools gave, as many as the model takes, evenly spread.
+
+    Tools give no frame twice, and what they are asked for twice is sent once; a region in which nothing moves while
+    the rest does is shown at each of its times.
+    """
     if not images.max or not pictures:
         return Shown()
     if len({picture.image.shape for picture in pictures}) > 1:  # several regions are no moments of one
         images = images.model_copy(update={"style": "frames"})
-    kept = [pictures[place] for place in changed(pictures)]
-    still = len(kept) == 1 and pictures[-1].time > pictures[0].time  # not one moment that was asked for twice
-    return _as_frames(spread(kept, _most(images)), images, still=still)
+    once = [picture for place, picture in enumerate(pictures) if not _among(picture, pictures[:place])]
+    return _as_frames(once if images.style == "composite" else spread(once, images.max), images, still=False)
 
 
-def _most(images: ImageSettings) -> int:
-    return MOMENTS if images.style == "composite" else images.max
+def _among(picture: Picture, others: Sequence[Picture]) -> bool:
+    return any(picture.time == other.time and np.array_equal(picture.image, other.image) for other in others)
 
 
 def _as_frames(pictures: Sequence[Picture], images: ImageSettings, *, still: bool) -> Shown:
