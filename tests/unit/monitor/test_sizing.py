@@ -125,12 +125,13 @@ def test_a_place_is_sized_by_what_is_known_of_it() -> None:
 
 
 def test_a_second_word_on_each_draft_is_counted() -> None:
+    mind = {**SERVED, "temperature": 0.7}
     plain, again = (
-        needs(scenario({"mind": SERVED}, samples=3, reasoners_recheck=recheck), [load("mind", 0.2)])
+        needs(scenario({"mind": mind}, samples=3, reasoners_recheck=recheck), [load("mind", 0.2)])
         for recheck in (False, True)
     )
     assert [(need.calls_a_minute, need.at_most) for need in (*plain, *again)] == [(180.0, False), (360.0, True)]
     assert again[0].share == pytest.approx(1.2)
-    (line,) = said(scenario({"mind": SERVED}, samples=3, reasoners_recheck=True), load("mind", 0.2))
+    (line,) = said(scenario({"mind": mind}, samples=3, reasoners_recheck=True), load("mind", 0.2))
     assert "asked for up to 1.2 times what it carries; " in line
     assert "leave out agents.reasoners_recheck" in line
