@@ -54,8 +54,8 @@ class _Own(threading.local):
     """Each thread's own: OpenCV's flow object keeps buffers between calls."""
 
     def __init__(self) -> None:
-        # What a live stream can afford. Without any refinement what is fast stands out less from the limits; more than
-        # two rounds take longer and tell no more.
+        # What a live stream can afford. Without refinement what is fast stands out less from the limits; the preset's
+        # five rounds take longer and tell hardly more than three.
         self.flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self.flow.setFinestScale(1)
         self.flow.setVariationalRefinementIterations(3)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
 from alarm_agents.tools.rhythm import SETTLED, Cells, Rhythm
 from alarm_agents.tools.scene import (
+    Colours,
     Ground,
     Mask,
     References,
@@ -31,7 +32,6 @@ from alarm_agents.tools.scene import (
 )
 from alarm_agents.types import Box, Fact
 
-GREY = np.array([0.114, 0.587, 0.299], np.float32)  # of blue, green and red
 COARSE = 3  # pixels of the working size to one cell
 FEW = 3  # cells
 PATCH = 8  # cells; less that stays is an edge or a shadow
@@ -40,6 +40,20 @@ SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and
 PARTED = 0.4  # usual heights between parts of one thing
 LONG = 10.0  # seconds that one reference must last to tell what stays and what comes back
 MISSED = 0.2  # share of the area of a whole thing; less that fails to come is jitter
+
+
+class _Empty(NamedTuple):
+    """The ground in the size of a stream's pictures, (h, w, 3) each but for cells: worked out once for a stream."""
+
+    picture: Colours
+    cells: NDArray[np.float32]
+    least: NDArray[np.float32]
+    """Levels by which a cell must differ, colour by colour."""
+
+    @classmethod
+    def of(cls, ground: Colours, contrast: float) -> _Empty:
+        cells = _coarse(ground)
+        return cls(ground, cells, np.asarray(contrast + BRIGHT * cells, np.float32))
 
 
 class Presence:
@@ -73,6 +87,7 @@ class Presence:
         """Forget what has stayed and what was missed so far: a new stream starts."""
         self._last: Picture | None = None
         self._cells: Cells | None = None
+        self._empty: _Empty | None = None
 
     def measure(self, frames: Sequence[Picture], overlap: int) -> Measured:
         """`stays` and `left` (seconds, at least `SETTLED`): the longest stay of anything, and of anything small.
@@ -105,20 +120,22 @@ class Presence:
         """Take up a state that `state` gave."""
         self._ground = self._scene.restore(state) if state else None
         self._rhythm = Rhythm.restore(state)
+        self.begin()
 
     def _look(self, picture: Picture) -> Cells:
         """Take in one picture: the cells as they are now, by the colour that tells most from the ground."""
         assert self._ground is not None
         frame = small(picture)
-        ground = fitted(self._ground.colours, frame)
-        level = _coarse(frame) / light(frame[..., 1], ground[..., 1])
-        empty = _coarse(ground)
-        mask = (np.abs(level - empty) > self._ground.contrast + BRIGHT * empty).any(axis=2)
-        level = np.asarray(level @ GREY, np.float32)
+        if self._empty is None or self._empty.picture.shape != frame.shape:
+            self._empty = _Empty.of(fitted(self._ground.colours, frame), self._ground.contrast)
+        empty = self._empty
+        colours = _coarse(frame) / np.float32(light(frame[..., 1], empty.picture[..., 1]))
+        mask = (np.abs(colours - empty.cells) > empty.least).any(axis=2)
+        level = np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2GRAY), np.float32)
         passed = 0.0 if self._last is None else seconds_between(self._last, picture)
         before = self._cells if self._cells is not None and self._cells.mask.shape == mask.shape else None
-        slight = partial(_small, self._ground)
-        self._cells = Cells.first(mask, level) if before is None else before.after(mask, level, slight, passed)
+        minor = partial(_minor, self._ground)
+        self._cells = Cells.first(mask, level) if before is None else before.after(mask, level, minor, passed)
         self._last = picture
         return self._cells
 
@@ -151,7 +168,7 @@ def _coarse(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(image, (w // COARSE, h // COARSE), None, 0, 0, cv2.INTER_AREA), np.float32)
 
 
-def _small(ground: Ground, mask: Mask) -> Mask:
+def _minor(ground: Ground, mask: Mask) -> Mask:
     """Which cells (h, w) of a mask something covers that is small for its place.
 
     What lies closely above one another is one: of people in the ground's own tone often only parts stand out.

@@ -13,8 +13,6 @@ from alarm_agents.evaluation.metrics import expected_calibration_error, frame_au
 from alarm_agents.uncertainty.risk import accuracy_at_deferral, aurc, excess_aurc
 
 FloatArray = NDArray[np.float64]
-SUMMED = ("doubly_right_counts",)
-"""Counts that stay whole numbers: over splits they are summed, a case once for each split that measures it."""
 
 
 def case_metrics(
@@ -61,17 +59,12 @@ def case_metrics(
 
 
 def spread(found: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The mean of each metric over the splits that define it, and its standard deviation; nested ones alike.
-
-    What is `SUMMED` has its sum instead of the mean, and no deviation.
-    """
+    """The mean of each metric over the splits that define it, and its standard deviation; nested ones alike."""
     mean: dict[str, Any] = {}
     deviation: dict[str, Any] = {}
     for name, first in found[0].items():
         values = [each[name] for each in found]
-        if name in SUMMED:
-            mean[name] = {key: sum(each[key] for each in values) for key in first}
-        elif isinstance(first, dict):
+        if isinstance(first, dict):
             mean[name], deviation[name] = spread(values)
         else:
             known = [float(value) for value in values if value is not None]

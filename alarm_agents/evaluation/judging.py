@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 
 from alarm_agents.agents.drafts import objections
 from alarm_agents.evaluation.calibration import Split
+from alarm_agents.evaluation.comparable import check_comparable
 from alarm_agents.evaluation.recorded import Panel, mean_of
-from alarm_agents.evaluation.untold import told, untold
 from alarm_agents.memory.recall import CASES
 from alarm_agents.memory.remembered import FEWEST, Remembered, sample
 from alarm_agents.memory.remembered import fitted as remembering
@@ -68,8 +68,8 @@ def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bo
     known = split.calibration[np.isfinite(members[split.calibration])]
     if not labels or len(known) < FEWEST:
         rest = _described(panel, split.rest, split.rest, members[split.rest], None)
-        if only is not None and not told(only, rest):
-            raise untold(only, members=panel.members, labels=len(known))
+        if only is not None:
+            check_comparable(only, rest, members=panel.members, labels=len(known))
         values = {name: rest[name] for name in (UNLABELLED if only is None else (only,))}
         made = equal(values)
         return Outcome(_nothing(), _scored(panel, split.rest, members[split.rest], values, made), made.weights)
@@ -81,8 +81,8 @@ def by_system(panel: Panel, split: Split, *, only: str | None = None, labels: bo
     p_rest = memory.p_of(panel.vectors[split.rest], members[split.rest])
     values = _described(panel, known, held, p_held, panel.majority[held])
     rest = _described(panel, known, split.rest, p_rest, panel.majority[split.rest])
-    if only is not None and not told(only, values, rest):
-        raise untold(only, members=panel.members, labels=len(known))
+    if only is not None:
+        check_comparable(only, values, rest, members=panel.members, labels=len(known))
     counted = WEIGHED if only is None else (only,)
     values, rest = ({name: each[name] for name in counted if name in each} for each in (values, rest))
     wrong = ((p_held >= 0.5).astype(int) != panel.labels[held]).tolist()
@@ -103,7 +103,7 @@ def by_alarm2025(panel: Panel, split: Split) -> Outcome:
     Raises `ScenarioError` for fewer than three members: there is no S1 then, and the rest is `vote_entropy`.
     """
     if panel.similarities.shape[1] < 2:
-        raise untold("alarm2025", members=panel.members, labels=len(split.calibration))
+        check_comparable("alarm2025", members=panel.members, labels=len(split.calibration))
     frozen = split.calibration if len(split.calibration) else split.rest
     evenness = np.nan_to_num(np.array(list(panel.signals["vote_entropy"]), float), nan=1.0)
     parts = [evenness, LowRank(panel.similarities[frozen]).residuals(panel.similarities)]

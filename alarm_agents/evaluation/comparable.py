@@ -23,13 +23,13 @@ NEEDS = {
 """What must be there, by signal or baseline; every other one needs an answer only."""
 
 
-def told(name: str, *parts: Values) -> bool:
-    """Whether any case of these parts has a value of the signal."""
-    return any(value is not None for values in parts for value in values.get(name, ()))
+def check_comparable(name: str, *parts: Values, members: Sequence[str], labels: int) -> None:
+    """Raise `ScenarioError` where no case of these parts has a value of the signal or baseline.
 
-
-def untold(name: str, *, members: Sequence[str], labels: int) -> ScenarioError:
-    """The error that refuses to compare it, as a constant or another signal under its name would mislead."""
+    A constant, or another signal under its name, would mislead.
+    """
+    if any(value is not None for values in parts for value in values.get(name, ())):
+        return
     here = f"members {', '.join(members)}; {labels} labels"
     why = f"'{name}' cannot be told from these recordings ({here}): it needs {NEEDS.get(name, 'an answer')}"
-    return ScenarioError(why, where="--compare", remedy="leave it out")
+    raise ScenarioError(why, where="--compare", remedy="leave it out")
