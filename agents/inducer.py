@@ -6,23 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import BaseModel, Field
 
 from alarm_agents.agents.base import Agent, seen_text
+from alarm_agents.agents.clusters import clusters
 from alarm_agents.agents.kinds import split_kinds
 from alarm_agents.agents.quantiles import P_REFERENCE, quantile_rules
 from alarm_agents.agents.questions import asked_text
+from alarm_agents.agents.usual import clause_of, recorded, usual_clauses
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.memory.rules import rule_id
 from alarm_agents.models.instructions import reads_like_instruction
+from alarm_agents.tools.clauses import as_usual
 from alarm_agents.types import Measurement, Parse, Perception, Provenance, Rule, RuleKind, RuleStatus, Window
 
 BLOCK = 5.0
 """Seconds of a source that count as one piece of evidence: frames close to one another are alike."""
 FOUL = "it reads like an instruction to the system, not like a rule"
-SAME = 0.25
-"""Cosine distance under which two proposed statements count as one."""
 
 
 class ProposedRule(BaseModel):
@@ -101,6 +101,24 @@ class Inducer(Agent):
             rules += [_rule(RuleKind.QUESTION, question, provenance) for question in answer.value.questions]
             return Proposal(tuple(rule.model_copy(update={"source": source}) for rule in rules), answer.parse)
 
+    def usual(self, references: Sequence[Reference], embedder: Embedder, *, source: str = "") -> Proposal:
+        """What a batch of references with recorded captions usually says, as rules of normality in words.
+
+        No model is asked. A rule names the references that say it; captions that read like instructions say nothing.
+        """
+        with self.working() as span:
+            span.set_attribute("alarm.parse", Parse.EMBEDDED.value)
+            captions = {reference.window.id: recorded(reference.perceptions) for reference in references}
+            heeded = {key: "" if reads_like_instruction(text) else text for key, text in captions.items()}
+            rules = []
+            for clause, speakers in usual_clauses(heeded, embedder):
+                provenance = Provenance(
+                    origin="references", author=self.member, references=speakers, reference_count=len(speakers)
+                )
+                rule = _rule(RuleKind.NORMAL, as_usual(clause), provenance)
+                rules.append(rule.model_copy(update={"source": source}))
+            return Proposal(tuple(rules), Parse.EMBEDDED)
+
 
 def aggregate(proposals: Sequence[Proposal], embedder: Embedder) -> list[Rule]:
     """One rule for each statement that enough batches made, with its votes.
@@ -117,7 +135,9 @@ def aggregate(proposals: Sequence[Proposal], embedder: Embedder) -> list[Rule]:
             for rule in proposal.rules
             if rule.kind is kind and not rule.predicate
         ]
-        for members, centre in _clusters([rule.text for _, rule in said], embedder):
+        # The frame of what is usual would make all of it alike.
+        texts = [clause_of(rule).text if rule.usual else rule.text for _, rule in said]
+        for members, centre in clusters(texts, embedder):
             votes = len({said[i][0] for i in members})
             if 3 * votes > len(answered):
                 kept.append(_voted(said[centre][1], [said[i][1] for i in members], votes, len(answered)))
@@ -144,20 +164,6 @@ def _blocks(references: Sequence[Reference]) -> list[int]:
         else:
             found.append(found[-1])
     return found
-
-
-def _clusters(texts: Sequence[str], embedder: Embedder) -> list[tuple[list[int], int]]:
-    """Groups of texts that mean the same: the members of each, and the most central one."""
-    if len(texts) < 2:
-        return [([0], 0)] if texts else []
-    from sklearn.cluster import AgglomerativeClustering  # a third of a second, which only induction needs
-
-    vectors = embedder.embed(texts).astype(float)
-    distances = np.clip(1.0 - vectors @ vectors.T, 0.0, 2.0)
-    model = AgglomerativeClustering(n_clusters=None, metric="precomputed", linkage="average", distance_threshold=SAME)
-    labels = model.fit_predict(distances)
-    groups = [[int(i) for i in np.flatnonzero(labels == label)] for label in np.unique(labels)]
-    return [(group, min(group, key=lambda i: float(distances[i, group].sum()))) for group in groups]
 
 
 def _voted(rule: Rule, members: Sequence[Rule], votes: int, batches: int) -> Rule:

@@ -152,7 +152,7 @@ class Provenance(Record):
     batches: int = 1
     held_out: int = 0
     fired: int = 0
-    """On how many of the `held_out` normal references the rule fired when it was tested."""
+    """On how many of the `held_out` normal references the rule fired when it was tested; what is usual should."""
     auroc: Probability | None = None
     """How well a question's answers told reviewed cases apart; None until there were enough of them."""
     note: str = ""
@@ -178,6 +178,18 @@ class Rule(Record):
     def ref(self) -> RuleRef:
         """The name and version that a verdict cites."""
         return RuleRef(id=self.id, version=self.version)
+
+    @property
+    def usual(self) -> bool:
+        """Whether it is what references usually say, found by the inducer without a model, in their own words."""
+        origin = self.provenance
+        by_words = self.kind is RuleKind.NORMAL and self.predicate is None
+        return by_words and origin.origin == "references" and origin.author == "embedded"
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether references usually say it and a person does not want it to count as normal all the same."""
+        return self.usual and self.status is RuleStatus.DISABLED
 
 
 class Draft(Record):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from alarm_agents.agents.inducer import Inducer, Proposal, Reference, aggregate
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.quantiles import P_REFERENCE, held_out_count
 from alarm_agents.agents.reasoner import Question, Reasoner
+from alarm_agents.agents.usual import heard_on, held, recorded
 from alarm_agents.graphs.context import Live
 from alarm_agents.graphs.state import merged
 from alarm_agents.memory.embedders import Embedder
@@ -71,7 +73,7 @@ class InductionContext(Live):
 
 
 async def perceive(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
-    """See each reference with the first perceiver; only a model inducer needs words."""
+    """See each reference with the first perceiver; words are needed by a model, and read where they were recorded."""
     context = runtime.context
     limit = asyncio.Semaphore(8)
 
@@ -82,16 +84,16 @@ async def perceive(state: InductionState, runtime: Runtime[InductionContext]) ->
         return Reference(reference.window, reference.measurements, (seen,))
 
     references = state["references"]
-    if context.inducer.model is not None:
+    if context.inducer.model is not None or _in_words(context):
         references = tuple(await asyncio.gather(*(see(reference) for reference in references)))
     return {"perceived": {f"{i:06d}": reference for i, reference in enumerate(references)}}
 
 
 def batches(state: InductionState, runtime: Runtime[InductionContext]) -> list[Send]:
-    """A batch of all for the quantiles (number -1), and batches of ten of the kept part for a model."""
+    """A batch of all for the quantiles (number -1), and batches of ten of the kept part for words."""
     references = tuple(state["perceived"].values())
     sends = [Send("propose", {"number": -1, "references": references})]
-    if runtime.context.inducer.model is not None:
+    if runtime.context.inducer.model is not None or _in_words(runtime.context):
         kept, _ = split(references)
         starts = range(0, len(kept), BATCH)
         # Of more batches as many are taken evenly: the first ones would tell of the first minutes only.
@@ -105,6 +107,9 @@ def batches(state: InductionState, runtime: Runtime[InductionContext]) -> list[S
 async def propose(batch: Batch, runtime: Runtime[InductionContext]) -> dict[str, Any]:
     """The rules that one batch suggests."""
     context = runtime.context
+    if batch["number"] >= 0 and context.inducer.model is None:
+        said = partial(context.inducer.usual, batch["references"], context.embedder, source=context.source)
+        return {"proposals": {str(batch["number"]): await asyncio.to_thread(said)}}
     inducer = context.fallback if batch["number"] < 0 else context.inducer
     proposal = await inducer.propose(
         batch["references"],
@@ -132,8 +137,9 @@ async def aggregate_votes(state: InductionState, runtime: Runtime[InductionConte
 
 
 async def test(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
-    """Try each rule of anomaly on held-out normal references; one that fires there too often is rejected.
+    """Try each rule on held-out normal references: one of anomaly that fires there too often is rejected.
 
+    So is what is said to be usual and is not said there.
     A stream's own first windows are no such references: nobody has said that they are normal.
     """
     if runtime.context.origin == "warm-up":
@@ -158,14 +164,14 @@ async def test(state: InductionState, runtime: Runtime[InductionContext]) -> dic
 
 
 async def store(state: InductionState, runtime: Runtime[InductionContext]) -> dict[str, Any]:
-    """Store the rules as new versions; what an earlier induction found and this one does not is disabled."""
+    """Store the rules as new versions; what an earlier induction found and this one does not applies no longer."""
     context, found = runtime.context, {rule.id for rule in state["rules"]}
     # References are better than any warm-up; a warm-up is for one source and takes the place of none but its own.
     replaced = ("references", "warm-up") if context.origin == "references" else ("warm-up",)
     taught = {_expert(rule) for rule in state["rules"] if context.origin == "references" and rule.threshold}
     known = context.memory.latest(context.source or None)
     superseded = [
-        rule.model_copy(update={"status": RuleStatus.DISABLED})
+        _superseded(rule)
         for rule in known
         if rule.status is RuleStatus.ACTIVE
         # A question whose answers told reviewed cases apart is kept, proposed again or not.
@@ -176,10 +182,25 @@ async def store(state: InductionState, runtime: Runtime[InductionContext]) -> di
             or (rule.provenance.origin == "scenario" and rule.threshold is not None and _expert(rule) in taught)
         )
     ]
-    # So is what was found of questions before, also that one told nothing, when it is proposed once more.
-    settled = {rule.id: rule for rule in known if rule.provenance.auroc is not None}
+    # So is what was found of questions before, also that one told nothing, when it is proposed once more; and what
+    # references usually say stays taken back, however often they say it.
+    settled = {rule.id: rule for rule in known if rule.provenance.auroc is not None or rule.taken_back}
     stored = context.memory.add([*(settled.get(rule.id, rule) for rule in state["rules"]), *superseded])
     return {"rules": stored[: len(state["rules"])]}
+
+
+def _superseded(rule: Rule) -> Rule:
+    """The rule, disabled; what was usual is rejected, since there only a person disables (see `Rule.taken_back`)."""
+    if not rule.usual:
+        return rule.model_copy(update={"status": RuleStatus.DISABLED})
+    provenance = rule.provenance.model_copy(update={"note": "not usual by the references of a later induction"})
+    return rule.model_copy(update={"status": RuleStatus.REJECTED, "provenance": provenance})
+
+
+def _in_words(context: InductionContext) -> bool:
+    """Whether what is usual is to be found without a model in captions that were recorded of references."""
+    recorded_ones = any(media.kind == "captions" for media in context.media.values())
+    return context.inducer.model is None and context.origin == "references" and recorded_ones
 
 
 def _expert(rule: Rule) -> str:
@@ -190,6 +211,9 @@ def judged(rule: Rule, held_out: int, fired: int) -> Rule:
     """The rule with its test on record, rejected when it fires significantly more often than `BUDGET` allows."""
     note = rule.provenance.note
     status = rule.status
+    if rule.usual:
+        rule = held(rule, held_out, fired)
+        status, note = rule.status, rule.provenance.note
     if rule.kind is RuleKind.ANOMALOUS and held_out:
         # One-sided binomial test: how likely are so many or more, were BUDGET the share on normal references?
         too_often = bdtrc(fired - 1, held_out, BUDGET) <= BUDGET * (1 + 1e-9) if fired else False
@@ -214,10 +238,15 @@ async def _fired_on_held_out(
 ) -> dict[str, tuple[int, int]]:
     """On how many held-out references each rule in words fires: (of, fired). Too few to hold any out are all used.
 
-    A rule fires where the reasoner cites it for an anomaly; without a model where a clause of a caption says it.
+    A rule fires where the reasoner cites it for an anomaly; without a model where a clause of a caption says it. What
+    is usual is proposed only where no model is there to write rules, and heard wherever it is said.
     """
-    worded = [rule for rule in rules if rule.predicate is None and rule.kind is not RuleKind.QUESTION]
+    every = [rule for rule in rules if rule.predicate is None and rule.kind is not RuleKind.QUESTION]
     held_out = split(references)[1] or references
+    worded, usual = ([rule for rule in every if rule.usual is wanted] for wanted in (False, True))
+    if usual:
+        captions = [recorded(reference.perceptions) for reference in held_out]
+        return await asyncio.to_thread(heard_on, usual, captions, context.embedder)
     if not worded:
         return {}
     if context.reasoner.model is None:

@@ -68,6 +68,10 @@ class RuleMemory:
         """The rules that judge windows of `source` (that judged them at that revision): those that are active."""
         return [rule for rule in self._active(source, revision) if rule.kind is not RuleKind.QUESTION]
 
+    def taken_back(self, source: str | None = None, revision: int | None = None) -> list[Rule]:
+        """What references usually say and a person does not want to count as normal, see `Rule.taken_back`."""
+        return [rule for rule in self.latest(source, revision) if rule.taken_back]
+
     def questions(self, source: str | None = None, revision: int | None = None) -> list[Rule]:
         """The guiding questions that perceivers are asked (were asked at that revision), at most `ASKED`.
 

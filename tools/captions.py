@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.sources.captions import Caption
 from alarm_agents.tools.clauses import Clause, clauses
-from alarm_agents.tools.deduction import SAID, Deduction, Held, Judged
+from alarm_agents.tools.deduction import FRESH, SAID, Deduction, Held, Judged
 from alarm_agents.tools.expert import Measured
 from alarm_agents.types import Fact, Rule
 
@@ -45,7 +45,10 @@ class Captions:
         self._deduction = None
 
     def follow(self, rules: Sequence[Rule]) -> None:
-        """Judge by these rules from now on; those with predicates are not for words."""
+        """Judge by these rules from now on; those with predicates are not for words.
+
+        What references usually say and a person has taken back (`Rule.taken_back`) is as if they had never said it.
+        """
         worded = tuple(rule for rule in rules if rule.predicate is None)
         if worded != self._rules:
             self._rules, self._deduction = worded, None
@@ -56,18 +59,25 @@ class Captions:
     def measure(self, frames: Sequence[Caption], overlap: int) -> Measured:
         """The oddity and novelty of each new caption, and the oddest clause as a fact."""
         new = frames[overlap:]
-        if not new:
+        return self.measure_said([clauses(caption.text) for caption in new], [caption.time for caption in new])
+
+    def measure_said(self, said: Sequence[Sequence[Clause]], times: Sequence[float]) -> Measured:
+        """What `measure` says of captions with these clauses, at these times."""
+        if not said:
             return Measured({"oddity": (), "novelty": ()}, ())
-        if self._deduction is None:
-            self._deduction = Deduction(self._embedder, self._rules, self._references)
-        scale = max(LEAST_TYPICAL, self._deduction.typical) if self._references else 1.0
-        judged = self._deduction.judge([caption.text for caption in new])
-        place = max(range(len(new)), key=lambda i: judged[i].oddity)
+        deduction = self._ready()
+        scale = max(LEAST_TYPICAL, deduction.typical) if self._references else 1.0
+        judged = deduction.judge_said(said)
+        place = max(range(len(said)), key=lambda i: judged[i].oddity)
         values = {
             "oddity": tuple(each.oddity / scale for each in judged),
             "novelty": tuple(each.novelty for each in judged),
         }
-        return Measured(values, _facts(judged[place], values["oddity"][place], new[place].time))
+        return Measured(values, _facts(judged[place], values["oddity"][place], times[place]))
+
+    def oddest_first(self, said: Sequence[Clause]) -> list[Clause]:
+        """The clauses, each once, those first that speak for an anomaly most."""
+        return self._ready().oddest_first(said)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """What the references say, a clause a row: of which reference, of what kind, and the text."""
@@ -90,6 +100,11 @@ class Captions:
                 self._references.append([])
             self._references[-1].append(Clause("person" if kind == "person" else "thing", str(text)))
 
+    def _ready(self) -> Deduction:
+        if self._deduction is None:
+            self._deduction = Deduction(self._embedder, self._rules, self._references)
+        return self._deduction
+
 
 def _facts(judged: Judged, oddity: float, time: float) -> tuple[Fact, ...]:
     held = judged.worst
@@ -110,7 +125,7 @@ def _facts(judged: Judged, oddity: float, time: float) -> tuple[Fact, ...]:
 
 def _why(held: Held) -> str:
     """Which rule the clause is nearest to, and which normal statement, in words."""
-    said = f"'{'person ' if held.clause.kind == 'person' else ''}{held.clause.text}'"
+    said = f"'{held.clause.said}'"
     normal = f"the rule '{held.by.text}'" if held.by else f"the references' '{held.usual}'"
     near = f"; nearest of what is normal is {normal}" if held.usual else ""
     if held.odd is not None and held.activity >= SAID:
@@ -122,6 +137,7 @@ def _why(held: Held) -> str:
 
 
 def _rules(held: Held) -> tuple[Any, ...]:
-    """The rules that speak for the clause being odd."""
+    """Of the rules that `_why` names those that speak for the clause being odd: also of normality, where it is new."""
     speaks = held.odd is not None and (held.activity >= SAID or held.margin > 0)
-    return (held.odd.rule.ref,) if speaks and held.odd is not None else ()
+    odd = (held.odd.rule.ref,) if speaks and held.odd is not None else ()
+    return (*odd, held.by.ref) if held.by and (odd or held.novelty >= FRESH) else odd

@@ -49,6 +49,7 @@ _EMPTY = re.compile(
     rf"|{_ARTICLE}|{_ORDINAL}|{_NUMBER})\b"
 )
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
+_USUAL = "usual here: "
 _MINOR = frozenset(
     "in on at of to the a with and or near by from into up down towards toward for away next it them as".split()
 )
@@ -61,6 +62,11 @@ class Clause:
 
     kind: Kind
     text: str
+
+    @property
+    def said(self) -> str:
+        """The clause in words for people: "person riding bicycle", "trees"."""
+        return f"person {self.text}" if self.kind == "person" else self.text
 
 
 @lru_cache(maxsize=65_536)
@@ -97,11 +103,17 @@ def atoms(rule: str) -> list[Clause]:
     """
     found: list[Clause] = []
     for sentence in _SENTENCE.split(rule.lower()):
-        subject = _ANYBODY.match(sentence.strip())
-        rest = sentence.strip()[subject.end() :] if subject else _THERE.sub("", sentence.strip())
+        stated = sentence.strip().removeprefix(_USUAL)
+        subject = _ANYBODY.match(stated)
+        rest = stated[subject.end() :] if subject else _THERE.sub("", stated)
         kind: Kind = "person" if subject else "thing"
         found += [Clause(kind, canonical(part)) for part in _BETWEEN.split(rest)]
     return list(dict.fromkeys(clause for clause in found if clause.text))
+
+
+def as_usual(clause: Clause) -> str:
+    """The rule that says of a clause that it is usual; `atoms` gives the clause back, unless its words trick it."""
+    return _USUAL.capitalize() + ("a " if clause.kind == "person" else "") + clause.said
 
 
 def _of_sentence(sentence: str) -> list[Clause]:

@@ -75,7 +75,7 @@ class Held:
     usual: str
     """The nearest normal statement."""
     by: Rule | None
-    """The rule that it is from; None where it is from the references."""
+    """The rule that says so; None where references say it, and none of what is usual there stands for it."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,22 @@ class Deduction:
     """The rules in words and what references say, ready to judge captions.
 
     `references` are the clauses of each reference caption. They join the bank of normality; a rule's alternative that
-    they say too often (one-sided binomial test) is taken as normal here, unless a person wrote the rule.
+    they say too often (one-sided binomial test) is taken as normal here, unless a person wrote the rule. Rules of what
+    is usual there (`Rule.usual`) name clauses of the bank and count for nothing beside these, which they are made of;
+    one that a person has taken back takes its clauses with it.
     """
 
     def __init__(self, embedder: Embedder, rules: Sequence[Rule], references: Sequence[Sequence[Clause]]) -> None:
         self._embedder = embedder
         self._by_word: dict[str, Vectors] = {}
         self._known: dict[Clause, Held] = {}
-        self._bank = list(dict.fromkeys(clause for reference in references for clause in reference))
-        parted = [(rule, clause) for rule in rules for clause in atoms(rule.text)]
+        said = list(dict.fromkeys(clause for reference in references for clause in reference))
+        unsaid = set(self._named(said, [rule for rule in rules if rule.taken_back]))
+        rest = [[clause for clause in reference if clause not in unsaid] for reference in references]
+        references = [reference for reference in rest if reference]
+        self._bank = [clause for clause in said if clause not in unsaid]
+        self._names = self._named(self._bank, [rule for rule in rules if rule.usual and not rule.taken_back])
+        parted = [(rule, clause) for rule in rules if not rule.usual for clause in atoms(rule.text)]
         self._usual = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.NORMAL]
         odd = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.ANOMALOUS]
         self._set_odd(odd)
@@ -145,9 +152,17 @@ class Deduction:
 
     def judge(self, captions: Sequence[str]) -> list[Judged]:
         """Judge captions. One without clauses says nothing, and is neither odd nor new."""
-        said = [clauses(caption) for caption in captions]
+        return self.judge_said([clauses(caption) for caption in captions])
+
+    def judge_said(self, said: Sequence[Sequence[Clause]]) -> list[Judged]:
+        """Judge captions by their clauses."""
         self._hold(list(dict.fromkeys(clause for each in said for clause in each)))
         return [self._sum([self._known[clause] for clause in each]) for each in said]
+
+    def oddest_first(self, said: Sequence[Clause]) -> list[Clause]:
+        """The clauses, each once, those first that speak for an anomaly most."""
+        self._hold(list(dict.fromkeys(said)))
+        return sorted(dict.fromkeys(said), key=lambda clause: _oddness(self._known[clause]), reverse=True)
 
     def _sum(self, held: Sequence[Held]) -> Judged:
         """How far what is said is what rules of anomaly say, and how much nearer to these it is than references are.
@@ -165,7 +180,7 @@ class Deduction:
         activity = (1.0 - alone) * float(np.mean(said)) + alone * max(said)
         margin = float(np.mean([each.margin for each in acting]))
         novelty = float(np.mean([each.novelty for each in acting]))
-        worst = max(held, key=lambda each: (each.activity >= SAID, each.margin + each.activity))
+        worst = max(held, key=_oddness)
         beyond = (activity + self._trust * (margin - self._margin)) / (1.0 + self._trust)
         oddity = max(LEAST, USUAL + beyond)
         contested = self._odd and (self._usual or self._bank)
@@ -202,7 +217,7 @@ class Deduction:
         by_reference, place = self._said.likeness(clause.kind, vector, without)
         usual, by = ("", None)
         if by_reference >= by_rule and place >= 0:
-            usual = self._bank[place].text
+            usual, by = self._bank[place].text, self._names.get(self._bank[place])
         elif rule >= 0:
             by, usual = self._usual[rule][0], self._usual[rule][1].text
         novelty = 1.0 - min(1.0, by_reference if self._bank else by_rule)
@@ -215,6 +230,19 @@ class Deduction:
         stems = set(map(stem, said))
         alike[[i for i, each in enumerate(self._word_stems) if each in stems]] = 1.0
         found: NDArray[np.float64] = np.minimum.reduceat(alike, self._word_starts)
+        return found
+
+    def _named(self, said: Sequence[Clause], rules: Sequence[Rule]) -> dict[Clause, Rule]:
+        """Of clauses that references say those that a rule of what is usual stands for, each with the nearest one."""
+        if not said or not rules:
+            return {}
+        parted = [(rule, clause) for rule in rules for clause in atoms(rule.text)]
+        stated = Statements([clause for _, clause in parted], self._embedder)
+        found = {}
+        for clause, vector in zip(said, self._embedder.embed([clause.text for clause in said]), strict=True):
+            alike, place = stated.likeness(clause.kind, vector)
+            if alike >= SAID:
+                found[clause] = parted[place][0]
         return found
 
     def _told(self, clause: Clause) -> int:
@@ -283,6 +311,11 @@ class Deduction:
                 ]
             )
         return found
+
+
+def _oddness(held: Held) -> tuple[bool, float]:
+    """What clauses are compared by: whether it says what a rule of anomaly says, and how near it comes to that."""
+    return held.activity >= SAID, held.margin + held.activity
 
 
 def _active(held: Held) -> float:

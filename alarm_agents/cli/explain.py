@@ -110,7 +110,8 @@ def _reason(reason: Reason) -> RenderableType:
     origin = rule.provenance
     said = f"from {origin.origin}, by {origin.author}"
     said += f", {origin.votes} of {origin.batches} votes" if origin.batches > 1 else ""
-    said += f"; fired on {origin.fired} of {origin.held_out} held-out normal ones" if origin.held_out else ""
+    fired = "said by" if rule.usual else "fired on"
+    said += f"; {fired} {origin.fired} of {origin.held_out} held-out normal ones" if origin.held_out else ""
     tree.add(plain(said + (f"; {origin.note}" if origin.note else "")))
     if reason.references:
         branch = tree.add(plain(f"on {origin.reference_count} references, such as"))

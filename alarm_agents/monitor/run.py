@@ -274,7 +274,8 @@ class Monitor:
     ) -> AsyncGenerator[tuple[Case, bool], None]:
         """The cases of the source, in order, and whether each was known; as many graphs at once as keep models busy."""
         rules = active_rules(self.memory.rules, media.identity)
-        stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing, rules))
+        heeded = active_rules(self.memory.rules, media.identity, taken_back=True)
+        stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing, heeded))
         running: deque[asyncio.Task[tuple[Case, bool]]] = deque()
         error: AlarmError | None = None
         ruled = [expert for expert in context.experts if expert in MEASURES]

@@ -152,15 +152,20 @@ async def induce(context: InductionContext, references: Sequence[Reference]) -> 
     return list(result["rules"]), failures(result["proposals"])
 
 
-def active_rules(memory: RuleMemory, source: str | None = None) -> Callable[[], Sequence[Rule]]:
-    """What gives the rules that judge `source` (all, when None) as they are at each call, read when they changed."""
+def active_rules(
+    memory: RuleMemory, source: str | None = None, *, taken_back: bool = False
+) -> Callable[[], Sequence[Rule]]:
+    """What gives the rules that judge `source` (all, when None) as they are at each call, read when they changed.
+
+    With `taken_back` what counts as normal no longer is among them, for experts that learned it.
+    """
     known: tuple[int, list[Rule]] = (-1, [])
 
     def now() -> Sequence[Rule]:
         nonlocal known
         revision = memory.revision(source)
         if revision != known[0]:
-            known = (revision, memory.active(source))
+            known = (revision, [*memory.active(source), *(memory.taken_back(source) if taken_back else ())])
         return known[1]
 
     return now

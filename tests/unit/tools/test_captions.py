@@ -10,7 +10,7 @@ from alarm_agents.memory.rules import RuleMemory, written_by_person
 from alarm_agents.scenario import load_scenario
 from alarm_agents.sources.captions import Caption
 from alarm_agents.tools.captions import Captions
-from alarm_agents.types import Provenance, Rule, RuleKind
+from alarm_agents.types import Provenance, Rule, RuleKind, RuleStatus
 from alarm_agents.workspace import Workspace
 
 PLACE = "Other than people, there are trees, a pathway, and a building."
@@ -123,7 +123,8 @@ def test_rules_with_predicates_are_not_for_words() -> None:
 def test_the_fact_names_the_rule_in_words() -> None:
     (fact,) = expert(RULES, WALK, STAND).measure(stream(WALK, RIDE), 0).facts
     assert "'person riding bicycle' says what the rule 'People ride bicycles or scooters.' says" in fact.text
-    assert [ref.id for ref in fact.rules] == ["People ride bicycles or scooters."]
+    assert "nearest of what is normal is the rule 'People walk, stand or sit.'" in fact.text
+    assert [ref.id for ref in fact.rules] == ["People ride bicycles or scooters.", "People walk, stand or sit."]
     (usual,) = expert(RULES, WALK, STAND).measure(stream(WALK), 0).facts
     assert usual.rules == ()
 
@@ -156,3 +157,37 @@ def test_the_library_speaks_of_activities_in_rules_that_people_can_read(tmp_path
     mine = written_by_person("no dogs", RuleKind.ANOMALOUS, predicate=None, severity=2, author="me")
     found.follow([*memory.active(), *memory.add([mine])])
     assert oddity(found, "A person is walking with a dog.")[0] > 1.5 * walk
+
+
+def usual(text: str, status: RuleStatus = RuleStatus.ACTIVE) -> Rule:
+    """What the inducer without a model finds usual."""
+    provenance = Provenance(origin="references", author="embedded")
+    return Rule(id=text, kind=RuleKind.NORMAL, text=f"Usual here: {text}", status=status, provenance=provenance)
+
+
+def test_what_references_usually_say_is_named_by_its_rule_and_counted_once() -> None:
+    walkers = (WALK, STAND) * 5
+    odd = [each for each in RULES if each.kind is RuleKind.ANOMALOUS]
+    named = [*odd, *map(usual, ("a person walking", "a person standing near tree", "trees", "building"))]
+    before, after = expert(odd, *walkers), expert(named, *walkers)
+    for measure in ("oddity", "novelty"):
+        assert (
+            before.measure(stream(WALK, STAND, RIDE, RUN, ""), 0).frames[measure]
+            == after.measure(stream(WALK, STAND, RIDE, RUN, ""), 0).frames[measure]
+        )
+    fence = f"There is a person. The person is standing near a fence. {PLACE}"
+    (fact,) = after.measure(stream(fence), 0).facts
+    assert "nearest of what is normal is the rule 'Usual here: a person standing near tree'" in fact.text
+    assert [ref.id for ref in fact.rules] == ["a person standing near tree"]
+
+
+def test_what_a_person_takes_back_is_as_if_references_had_never_said_it() -> None:
+    both = (WALK, STAND, RIDE) * 5
+    rides = usual("a person riding bicycle")
+    assert oddity(expert([*RULES, rides], *both), RIDE)[0] < 1.3
+    back = expert([*RULES, rides.model_copy(update={"status": RuleStatus.DISABLED})], *both)
+    never = expert(RULES, *(WALK, STAND, f"There is a person. The first person is walking. {PLACE}") * 5)
+    assert oddity(back, WALK, STAND, RIDE, RUN) == pytest.approx(oddity(never, WALK, STAND, RIDE, RUN), rel=0.05)
+    assert oddity(back, RIDE)[0] > 2.0
+    everything = [usual(text, RuleStatus.DISABLED) for text in ("a person walking", "trees", "pathway", "building")]
+    assert oddity(expert(everything, WALK), WALK) == oddity(expert([]), WALK)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarm_agents.tools.clauses import Clause, atoms, canonical, clauses, words
+from alarm_agents.tools.clauses import Clause, as_usual, atoms, canonical, clauses, words
 
 CAPTIONS = [
     (
@@ -88,3 +88,10 @@ def test_no_text_is_too_odd_to_split(text: str) -> None:
 def test_what_is_canonical_stays_as_it_is(text: str) -> None:
     assert canonical(canonical(text)) == canonical(text)
     assert all(canonical(clause.text) == clause.text for clause in clauses(text))
+
+
+@pytest.mark.parametrize("caption", [caption for caption, _, _ in CAPTIONS])
+def test_what_is_usual_is_a_rule_that_gives_the_clause_back(caption: str) -> None:
+    for clause in clauses(caption):
+        assert atoms(as_usual(clause)) == [clause]
+    assert as_usual(Clause("person", "walking with bag")) == "Usual here: a person walking with bag"
