@@ -1,7 +1,8 @@
 """What would have made it normal: the smallest change of what was seen that flips the verdict.
 
 The reasoner itself is asked about each change (counterfactual explanation after Wachter, Mittelstadt and Russell,
-2017); nothing is derived from its words. A measure may have been lower, a fact or a sentence of a caption missing.
+2017); nothing is derived from its words. A measure may have been lower; a fact, a sentence of a caption or what
+recorded captions say may have been missing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from alarm_agents.types import Label, Measurement, Perception, Record, Rule
 HALVINGS = 20
 """Steps in which the largest value is sought that is still normal."""
 DIGITS = 3
-_SENTENCE = re.compile(r"(?<=[.!?;])\s+")
+LISTED = 8
+"""Changes that a sentence names; the record has them all."""
+SENTENCE = re.compile(r"(?<=[.!?;])\s+")
+"""Where one sentence of a caption ends and the next begins."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Seen:
 
     measurements: tuple[Measurement, ...]
     perceptions: tuple[Perception, ...]
+    unsaid: frozenset[str] = frozenset()
+    """Clauses that recorded captions would not have said (`Clause.said`): the judge has to measure them again."""
 
 
 Judge = Callable[[Seen], Awaitable[Label]]
@@ -37,9 +43,9 @@ Judge = Callable[[Seen], Awaitable[Label]]
 class Change(Record):
     """One thing that would have had to be otherwise."""
 
-    kind: Literal["measure", "fact", "caption"]
+    kind: Literal["measure", "fact", "caption", "clause"]
     what: str
-    """The measure, as `motion.ratio`; or the words that would not have been said."""
+    """The measure, as `motion.ratio`; or the words that would not have been said: of a fact, a sentence, a clause."""
     was: float | None = None
     """Of a measure: its largest value in the window."""
     at_most: float | None = None
@@ -91,7 +97,7 @@ def worded_parts(seen: Seen) -> list[Change]:
     sentences = [
         Change(kind="caption", what=sentence)
         for p in seen.perceptions
-        for sentence in _SENTENCE.split(p.caption)
+        for sentence in SENTENCE.split(p.caption)
         if sentence.strip() and p.parse.usable
     ]
     return list(dict.fromkeys([*facts, *sentences]))
@@ -105,6 +111,7 @@ def changed(seen: Seen, changes: Iterable[Change]) -> Seen:
     return Seen(
         tuple(_capped(measurement, limits) for measurement in seen.measurements),
         tuple(_unsaid(perception, gone) for perception in seen.perceptions),
+        seen.unsaid | {what for kind, what in gone if kind == "clause"},
     )
 
 
@@ -195,7 +202,8 @@ def _floored(value: float) -> float:
 def _sentence(changes: Sequence[Change], smallest: bool, bound: int) -> str:
     if not changes:
         return f"no change that makes it normal was found with {bound} questions to the reasoner"
-    text = "it would have been normal: " + " and ".join(change.text for change in changes)
+    more = [f"{len(changes) - LISTED} more changes"] if len(changes) > LISTED else []
+    text = "it would have been normal: " + " and ".join([*(change.text for change in changes[:LISTED]), *more])
     return text if smallest else f"{text}; whether less would do was not found with {bound} questions"
 
 
@@ -209,5 +217,5 @@ def _capped(measurement: Measurement, limits: Mapping[str, float]) -> Measuremen
 
 def _unsaid(perception: Perception, gone: Collection[tuple[str, str]]) -> Perception:
     facts = tuple(fact for fact in perception.facts if ("fact", fact.text) not in gone)
-    sentences = [each for each in _SENTENCE.split(perception.caption) if ("caption", each) not in gone]
+    sentences = [each for each in SENTENCE.split(perception.caption) if ("caption", each) not in gone]
     return perception.model_copy(update={"facts": facts, "caption": " ".join(sentences)})

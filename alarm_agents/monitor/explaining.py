@@ -17,13 +17,15 @@ from alarm_agents.agents.counterfactual import (
 )
 from alarm_agents.agents.predicates import judge, severity_of
 from alarm_agents.agents.reasoner import Question, Reasoner
-from alarm_agents.errors import NotFoundError
+from alarm_agents.errors import AlarmError, NotFoundError
 from alarm_agents.graphs.casework import NOT_MODELS, by_agents, label_of
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import build_models
+from alarm_agents.monitor.rereading import reread
 from alarm_agents.monitor.rulebook import Rulebook
 from alarm_agents.scenario import Scenario
 from alarm_agents.sources.base import slug_of
+from alarm_agents.tools.captions import Captions
 from alarm_agents.types import SEVERITIES, Case, Fact, Label, Record, Rule, RuleRef, Severity, Verdict
 from alarm_agents.uncertainty import signals
 from alarm_agents.workspace import Workspace
@@ -86,7 +88,6 @@ def find_case(workspace: Workspace, key: str) -> Case:
 async def explain(workspace: Workspace, case: Case, *, bound: int = MODEL_BOUND) -> Explanation:
     """The explanation of a stored case; `bound` is how often reasoners on models may be asked for it."""
     run = workspace.cases.run_of(case.id)
-    scenario, _, _ = workspace.runs.scenario_of(run)
     memory = RuleMemory(workspace.engine, case.scenario, case.namespace)
     rules = Rulebook(workspace, memory).of(case, run, case.revision)
     reasons = tuple(_reason(workspace, memory, ref) for ref in case.rules)
@@ -97,7 +98,7 @@ async def explain(workspace: Workspace, case: Case, *, bound: int = MODEL_BOUND)
         severity=case.severity,
         criterion=SEVERITIES[case.severity],
         severity_from=tuple(_severity_from(case, [reason.rule for reason in reasons if reason.rule])),
-        would_be_normal=await _would_be_normal(case, scenario, rules, bound),
+        would_be_normal=await _would_be_normal(workspace, case, run, rules, bound),
         commands=_commands(case, reasons),
     )
 
@@ -117,18 +118,34 @@ def hops(workspace: Workspace, rule: Rule, scenario: str, namespace: str = "main
     return tuple(found)
 
 
-async def by_rules(case: Case, rules: Sequence[Rule]) -> Counterfactual:
-    """What would have made a case normal that rules alone judged."""
+async def by_rules(workspace: Workspace, case: Case, run: str, rules: Sequence[Rule]) -> Counterfactual:
+    """What would have made a case normal that rules alone judged.
+
+    Of recorded captions it is what they would not have said, wherever that does; else what would have been measured.
+    """
 
     async def again(seen: Seen) -> Label:
         found = judge("explain", rules, seen.measurements, seen.perceptions, window=case.window, lift=case.lift)
         return _label(case, found.p_anomaly)
 
-    seen = Seen(case.measurements, case.perceptions)
-    return await smallest_change(again, seen, measured_parts(seen, rules), EMBEDDED_BOUND)
+    seen, note = Seen(case.measurements, case.perceptions), ""
+    if any(measurement.expert == Captions.name for measurement in case.measurements):
+        try:
+            read = await asyncio.to_thread(reread, workspace, case, run, rules)
+        except AlarmError as error:
+            note = f"; what would have had to be unsaid cannot be told ({error.message})"
+        else:
+            unsaid = await smallest_change(lambda each: again(read.heard(each)), seen, read.parts(), EMBEDDED_BOUND)
+            if unsaid.changes:
+                return unsaid.model_copy(update={"text": f"{unsaid.text} ({read.count(unsaid.changes)})"})
+            note = "; nothing that its captions could leave unsaid does"
+    found = await smallest_change(again, seen, measured_parts(seen, rules), EMBEDDED_BOUND)
+    return found.model_copy(update={"text": found.text + (note if found.changes else "")})
 
 
-async def _would_be_normal(case: Case, scenario: Scenario, rules: Sequence[Rule] | None, bound: int) -> Counterfactual:
+async def _would_be_normal(
+    workspace: Workspace, case: Case, run: str, rules: Sequence[Rule] | None, bound: int
+) -> Counterfactual:
     if case.blind:
         return Counterfactual(text="a blind camera is not judged: it would have had to see")
     if by_agents(case) is Label.NORMAL:
@@ -136,7 +153,8 @@ async def _would_be_normal(case: Case, scenario: Scenario, rules: Sequence[Rule]
     if rules is None:
         return Counterfactual(text="the rules that judged it cannot be told any more, so nobody can be asked again")
     if {verdict.model for verdict in signals.usable(case.verdicts) or case.verdicts} <= set(NOT_MODELS):
-        return await by_rules(case, rules)
+        return await by_rules(workspace, case, run, rules)
+    scenario, _, _ = workspace.runs.scenario_of(run)
     seen = Seen(case.measurements, case.perceptions)
     asked = await smallest_change(_reasoners(case, scenario, rules), seen, worded_parts(seen), bound)
     note = "; reasoners were asked without pictures" if scenario.agents.reasoners_see else ""

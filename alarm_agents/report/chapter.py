@@ -175,7 +175,7 @@ def gather(workspace: Workspace, run: Pass, labelled: Sequence[Span]) -> Chapter
     for story in chapter.stories.values():
         if story.peak is not None and not story.peak.models and not story.peak.blind:
             rules = book.of(story.peak, run.id, story.peak.revision)
-            story.would_be_normal = asyncio.run(by_rules(story.peak, rules)).text if rules else ""
+            story.would_be_normal = asyncio.run(by_rules(workspace, story.peak, run.id, rules)).text if rules else ""
     cited = dict.fromkeys(ref for story in chapter.stories.values() for ref, _ in story.rules.most_common(RULES))
     chapter.rules = {ref: _stored(memory, ref) for ref in cited}
     return chapter

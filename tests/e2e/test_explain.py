@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,108 @@ def test_what_a_model_found_wrong_is_found_by_asking_it_again(alarm: Alarm, tmp_
     assert "left behind" in change.what, "neither the walking man nor the caption"
     assert found.would_be_normal.smallest
     assert 1 < found.would_be_normal.asked <= found.would_be_normal.bound
+
+
+PLACE = "Other than people, there are trees, a pathway, and a building."
+WALK = f"There are 3 people. The first person is walking, the second is walking with a backpack. {PLACE}"
+STAND = f"There are 2 people. One person is standing near a tree, another is walking. {PLACE}"
+RIDE = f"There are 3 people. The first person is walking, the second person is riding a bicycle. {PLACE}"
+
+
+def said(path: Path, *texts: str) -> Path:
+    """Captions, a frame each."""
+    path.write_text("frame,caption\n" + "".join(f'{i},"{text}"\n' for i, text in enumerate(texts)), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def spoken(alarm: Alarm) -> tuple[Alarm, list[Explanation]]:
+    """A walkway in captions, and its anomalous cases: somebody rides in frames 40 to 63, and it takes time to fade."""
+    alarm("induce", said(alarm.folder / "normal.csv", *(WALK, STAND) * 80), "-s", "walkway")
+    texts = [*(WALK, STAND) * 20, *[RIDE] * 24, *(WALK, STAND) * 24]
+    done = alarm("watch", said(alarm.folder / "day.csv", *texts), "-s", "walkway", "--json")
+    odd = [case["id"] for case in done.of("case") if case["label"] == "anomalous"]
+    return alarm, [Explanation.model_validate(alarm("explain", case, "--json").document) for case in odd]
+
+
+def test_captions_would_have_been_normal_without_what_the_rule_found_in_them(
+    spoken: tuple[Alarm, list[Explanation]],
+) -> None:
+    _, explained = spoken
+    assert [each.case.window.frames[0] for each in explained][:2] == [32, 48]
+    for found in explained:
+        would = found.would_be_normal
+        assert [(change.kind, change.what) for change in would.changes] == [("clause", "person riding bicycle")]
+        assert would.smallest
+        assert "without 'person riding bicycle'" in would.text
+    first, second, *later = (found.would_be_normal.text for found in explained)
+    assert first.endswith("(said in 8 of its 16 captions)")
+    assert second.endswith("(said in 16 of its 16 captions and in 8 of the 48 before it, which still weigh in)")
+    assert all("said in 0 of its 16 captions and in 24 of" in text for text in later), "it fades"
+
+
+def test_the_nearest_of_what_is_normal_is_a_rule_whose_references_can_be_followed(
+    alarm: Alarm,
+) -> None:
+    """Without any rule of anomaly: what is new is told by what is usual."""
+    (alarm.folder / "bare.yaml").write_text("name: bare\nsource: {kind: captions}\n")
+    alarm("induce", said(alarm.folder / "normal.csv", *(WALK, STAND) * 80), "-s", "bare.yaml")
+    texts = [*(WALK, STAND) * 20, *[f"There is a person. The person is walking a large dog. {PLACE}"] * 30]
+    done = alarm("watch", said(alarm.folder / "day.csv", *texts), "-s", "bare.yaml", "--json")
+    case = next(case for case in done.of("case") if case["label"] == "anomalous")
+    found = Explanation.model_validate(alarm("explain", case["id"], "--json").document)
+    usual = next(reason for reason in found.reasons if reason.rule is not None and reason.rule.usual)
+    assert usual.rule is not None
+    assert f"nearest of what is normal is the rule '{usual.rule.text}'" in found.case.explanation
+    assert {Path(hop.path) for hop in usual.references} == {alarm.folder / "normal.csv"}
+    shown = alarm("explain", case["id"]).out
+    assert "said by" in shown
+    assert "held-out normal ones" in " ".join(shown.split())
+
+
+def test_what_a_person_disables_counts_as_normal_no_longer(alarm: Alarm) -> None:
+    alarm("induce", said(alarm.folder / "normal.csv", *(WALK, STAND, RIDE) * 60), "-s", "walkway")
+    day = said(alarm.folder / "day.csv", *(WALK, STAND) * 20, *[RIDE] * 24)
+    assert not alarm("watch", day, "-s", "walkway", "--json").of("incident")
+    rules = alarm("rules", "list", "-s", "walkway", "--json").document["rules"]
+    (rides,) = [rule["id"] for rule in rules if rule["text"] == "Usual here: a person riding bicycle"]
+    alarm("rules", "disable", rides, "-s", "walkway")
+    done = alarm("watch", day, "-s", "walkway", "--json")
+    assert len(done.of("incident")) == 1
+    case = next(case["id"] for case in done.of("case") if case["label"] == "anomalous")
+    found = Explanation.model_validate(alarm("explain", case, "--json").document)
+    assert [change.what for change in found.would_be_normal.changes] == ["person riding bicycle"]
+    alarm("rules", "enable", rides, "-s", "walkway")
+    assert not alarm("watch", day, "-s", "walkway", "--json").of("incident")
+
+
+@pytest.mark.parametrize("fate", ["gone", "changed"])
+def test_captions_that_are_not_what_they_were_are_not_guessed_at(
+    spoken: tuple[Alarm, list[Explanation]], fate: str
+) -> None:
+    alarm, (explained, *_) = spoken
+    if fate == "gone":
+        (alarm.folder / "day.csv").unlink()
+    else:
+        said(alarm.folder / "day.csv", *(WALK, STAND) * 60)
+    found = Explanation.model_validate(alarm("explain", explained.case.id, "--json").document).would_be_normal
+    assert [change.what for change in found.changes] == ["captions.oddity"]
+    assert "captions.oddity at most" in found.text
+    assert "what would have had to be unsaid cannot be told" in found.text
+
+
+@pytest.mark.data
+def test_real_captions_would_have_been_normal_without_one_clause(alarm: Alarm, data: Path) -> None:
+    folder = data / "captions" / "avenue"
+    if not folder.is_dir():
+        pytest.skip(f"there are no captions at {folder}")
+    with (folder / "03.csv").open(encoding="utf-8", newline="") as file:
+        normal = [row["caption"] for row in csv.DictReader(file) if row["label"] == "0"]
+    alarm("induce", said(alarm.folder / "normal.csv", *normal[::5]), "-s", "walkway")
+    done = alarm("watch", folder / "01.csv", "-s", "walkway", "--json")
+    odd = [case["id"] for case in done.of("case") if case["label"] == "anomalous"]
+    assert odd
+    would = Explanation.model_validate(alarm("explain", odd[0], "--json").document).would_be_normal
+    assert {change.kind for change in would.changes} == {"clause"}
+    assert would.smallest
+    assert 1 < would.asked <= would.bound

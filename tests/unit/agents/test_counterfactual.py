@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alarm_agents.agents.counterfactual import Judge, Seen, changed, measured_parts, smallest_change, worded_parts
+from alarm_agents.agents.counterfactual import (
+    Change,
+    Judge,
+    Seen,
+    changed,
+    measured_parts,
+    smallest_change,
+    worded_parts,
+)
 from alarm_agents.agents.predicates import judge
 from alarm_agents.types import Label, Rule
 from support.records import fact, fast, motion, perception, rule
@@ -88,3 +96,21 @@ async def test_a_record_that_is_normal_when_judged_again_is_said_to_be() -> None
     seen = Seen((motion(1.0),), (perception("eye").model_copy(update={"facts": (fact("x"),)}),))
     found = await smallest_change(by(fast(2.0)), seen, measured_parts(seen, [fast(2.0)]), 50)
     assert "a later look decided" in found.text
+
+
+async def test_what_captions_would_not_have_said_is_for_the_judge_to_measure_again() -> None:
+    async def again(seen: Seen) -> Label:
+        return Label.NORMAL if {"person riding", "person running"} <= seen.unsaid else Label.ANOMALOUS
+
+    parts = [Change(kind="clause", what=f"person {does}") for does in ("riding", "running", "walking", "standing")]
+    found = await smallest_change(again, Seen((), ()), parts, 50)
+    assert [change.what for change in found.changes] == ["person riding", "person running"]
+    assert found.text == "it would have been normal: without 'person riding' and without 'person running'"
+    many = [Change(kind="clause", what=str(number)) for number in range(12)]
+
+    async def all_of_it(seen: Seen) -> Label:
+        return Label.NORMAL if len(seen.unsaid) == len(many) else Label.ANOMALOUS
+
+    found = await smallest_change(all_of_it, Seen((), ()), many, 50)
+    assert len(found.changes) == 12
+    assert found.text.endswith("without '7' and 4 more changes")
