@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy.special import bdtr
 
+from alarm_agents.agents.base import TEXT_LIMIT
 from alarm_agents.agents.clusters import SAME, clusters
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.tools.clauses import Clause, Kind, as_usual, atoms, clauses
@@ -24,7 +25,7 @@ LONGEST = 300
 
 def recorded(perceptions: Sequence[Perception]) -> str:
     """The captions that were recorded of a reference, by whom ever; empty where there are none."""
-    return " ".join(seen.caption for seen in perceptions if seen.parse is Parse.RECORDED)
+    return " ".join(_whole(seen.caption) for seen in perceptions if seen.parse is Parse.RECORDED)
 
 
 def usual_clauses(captions: Mapping[str, str], embedder: Embedder) -> list[tuple[Clause, tuple[str, ...]]]:
@@ -73,6 +74,12 @@ def held(rule: Rule, held_out: int, said: int) -> Rule:
     return rule
 
 
+def _whole(caption: str) -> str:
+    """The caption without a sentence that was cut off where perceptions end: nobody has said that."""
+    return caption if len(caption) < TEXT_LIMIT else caption[: max(map(caption.rfind, ".!?")) + 1]
+
+
 def _reads_back(clause: Clause) -> bool:
+    """Whether the rule that is made of the clause is understood as this clause, and is no longer than rules are."""
     text = as_usual(clause)
     return len(text) <= LONGEST and atoms(text) == [clause]

@@ -123,11 +123,11 @@ class Deduction:
         self._by_word: dict[str, Vectors] = {}
         self._known: dict[Clause, Held] = {}
         said = list(dict.fromkeys(clause for reference in references for clause in reference))
-        unsaid = set(self._named(said, [rule for rule in rules if rule.taken_back]))
+        self._names = self._named(said, [rule for rule in rules if rule.usual])
+        unsaid = {clause for clause, rule in self._names.items() if rule.taken_back}
         rest = [[clause for clause in reference if clause not in unsaid] for reference in references]
         references = [reference for reference in rest if reference]
         self._bank = [clause for clause in said if clause not in unsaid]
-        self._names = self._named(self._bank, [rule for rule in rules if rule.usual and not rule.taken_back])
         parted = [(rule, clause) for rule in rules if not rule.usual for clause in atoms(rule.text)]
         self._usual = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.NORMAL]
         odd = [(rule, clause) for rule, clause in parted if rule.kind is RuleKind.ANOMALOUS]

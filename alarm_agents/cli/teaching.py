@@ -120,7 +120,7 @@ def show_rules(taught: Taught, scenario: str) -> None:
             rule.status.value,
             plain(rule.text),
             str(origin.held_out),
-            str(origin.fired),
+            f"{origin.fired} say it" if rule.usual else str(origin.fired),
         )
     console.print(table)
     for each in taught.weighed:

@@ -189,5 +189,8 @@ def test_what_a_person_takes_back_is_as_if_references_had_never_said_it() -> Non
     never = expert(RULES, *(WALK, STAND, f"There is a person. The first person is walking. {PLACE}") * 5)
     assert oddity(back, WALK, STAND, RIDE, RUN) == pytest.approx(oddity(never, WALK, STAND, RIDE, RUN), rel=0.05)
     assert oddity(back, RIDE)[0] > 2.0
+    carried = [usual("a person walking"), usual("a person walking with backpack", RuleStatus.DISABLED)]
+    walks = f"There is a person. The first person is walking. {PLACE}"
+    assert oddity(expert(carried, WALK, STAND), walks) < oddity(expert(carried, WALK, STAND), WALK), "its own alone"
     everything = [usual(text, RuleStatus.DISABLED) for text in ("a person walking", "trees", "pathway", "building")]
     assert oddity(expert(everything, WALK), WALK) == oddity(expert([]), WALK)
