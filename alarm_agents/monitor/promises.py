@@ -29,8 +29,6 @@ READ = 2_000
 """Cases read back at most when a watch starts."""
 NARROW = 0.5
 """What the thresholds are multiplied by after a drift, until labels bear out larger ones."""
-
-
 PartKind = Literal["source", "zone", "category"]
 
 

@@ -27,7 +27,10 @@ T = TypeVar("T")
 
 
 class Media:
-    """The frames of one source, by window; privacy masks are applied by the source before anything is read."""
+    """The frames of one source, by window; privacy masks are applied by the source before anything is read.
+
+    `category` is what kind of source it is, in a word; empty where nobody has said.
+    """
 
     def __init__(self, source: Source[Any], max_side: int, category: str = "") -> None:
         self.source, self._max_side, self.category = source, max_side, category

@@ -36,7 +36,7 @@ def test_accuracy_rises_as_errors_are_rejected_first() -> None:
     assert points[-1]["accuracy"] == pytest.approx(1.0)
 
 
-def test_zones_and_sources_are_told_apart() -> None:
+def test_zones_sources_and_categories_are_told_apart() -> None:
     road = fact("a truck", zones=("road",))
     cases = [
         case(0.0, 0.9, road),

@@ -98,6 +98,7 @@ def test_zones_are_told_apart_by_what_is_asked_and_what_is_missed_there(workspac
 
 
 def of_category(workspace: Workspace, run: str, found: Case, category: str) -> None:
+    """Store the case again, as one of that category."""
     window = found.window.model_copy(update={"category": category})
     workspace.cases.save(found.model_copy(update={"window": window}), run)
 
