@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -71,13 +71,13 @@ def parse_reply(text: str, schema: type[T], *, refusal: str | None = None) -> Pa
         return Unparsed(f"the reply is longer than {MAX_LENGTH} characters", *mark)
     try:
         answer = without_thinking(text)
-        found = {_canonical(value): value for value in find_values(answer)}
-        if not found:
+        values: list[Any] = list(find_values(answer))
+        if not values:
             if is_refusal(answer):
                 return Refused("the model declined in words", *mark)
             told = read_prose(answer, schema)
-            found = {_canonical(told): told} if told else found
-        return Parsed(schema.model_validate_json(_the_one(found, schema, answer), strict=True), *mark)
+            values = [told] if told else []
+        return Parsed(schema.model_validate_json(_the_one(values, schema, answer), strict=True), *mark)
     except Unusable as error:
         return Unparsed(str(error), *mark)
     except ValidationError as error:
@@ -99,13 +99,14 @@ def _canonical(value: dict[str, Any] | list[Any]) -> str:
         raise Unusable("the JSON is nested too deeply") from error
 
 
-def _the_one(found: Mapping[str, Any], schema: type[BaseModel], answer: str) -> str:
-    """The only object found, in its one spelling; raises `Unusable` if there is none, a choice, or a loop."""
+def _the_one(values: Sequence[Any], schema: type[BaseModel], answer: str) -> str:
+    """The only object among the values, spelled out; raises `Unusable` if there is none, a choice, or a loop."""
+    found = list(map(_canonical, values))
     if not answer.strip():
         raise Unusable("the reply is empty")
     if not found:
         raise Unusable("there is no JSON object in the reply")
-    own = found.keys() - _quotable(schema)
+    own = set(found) - _quotable(schema)
     if not own:
         raise Unusable("the reply only repeats the schema or the example of the prompt")
     if len(own) > 1:
@@ -113,19 +114,20 @@ def _the_one(found: Mapping[str, Any], schema: type[BaseModel], answer: str) -> 
     one = own.pop()
     if one.startswith("["):
         raise Unusable("the reply is a list where one object was asked for")
-    if any(map(is_loop, _texts(answer, found[one]))):
+    said_again = [answer] if found.count(one) > 1 else []
+    if any(map(is_loop, [*said_again, *_texts(answer, values)])):
         raise Unusable("the reply says the same over and over")
     return one
 
 
-def _texts(answer: str, value: Any) -> Iterator[str]:
-    """All that the answer says in words: around its brackets, and in the texts of the value.
+def _texts(answer: str, values: Sequence[Any]) -> Iterator[str]:
+    """All that the answer says in words: around its brackets, and in the texts of its values.
 
     The brackets themselves are left out, for objects with the same keys are alike, and no loop.
     """
     yield _BRACKETS.split(answer, maxsplit=1)[0]
     yield _BRACKETS.split(answer)[-1]
-    parts = [value]
+    parts = [*values]
     while parts:
         part = parts.pop()
         if isinstance(part, str):

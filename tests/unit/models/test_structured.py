@@ -272,6 +272,7 @@ OBJECTS = [{"what": "a car", "size": float(place % 7)} for place in range(40)]
         f'{{"label": "normal", "rationale": "{LOOPING}"}}',
         f'{{"label": "normal", "parts": [{{"what": "{LOOPING}"}}]}}',
         f'{{"label": "normal"}}\n{LOOPING}',
+        '{"label": "normal"}\n' * 100,
         f'{LOOPING}\n{{"label": "normal"}}',
         f"label: normal\nwhy: {LOOPING}",
         "label: normal\n" + "".join(f"why: it knocks {place} times, and then goes away. " for place in range(40)),
