@@ -22,7 +22,7 @@ def is_loop(text: str) -> bool:
     """Whether a stretch of the text, after what stands before it, compresses to a tenth.
 
     Blank space does not count. Found is what is said again for a stretch at the end, or for two stretches elsewhere,
-    word for word or with a number that counts along. Takes a pass of zlib over the text.
+    word for word, or, where that is long, with a number that counts along. Takes a pass of zlib over the text.
     """
     told = " ".join(text.split()).encode("utf-8", "surrogatepass")
     if len(told) <= STRETCH:
