@@ -13,8 +13,8 @@ STRETCH = 400
 NEW = 0.1
 """The share of a stretch's bytes up to which it brings nothing new.
 
-By `benchmarks/instructions.py` the loops of real answers take 0.03, where they count along up to 0.08; of captions long
-enough half take 0.45 and more, and nearly all that take less than 0.15 are lists of a dozen people doing the same.
+On the texts of `benchmarks/instructions.py` the loops of real answers take 0.03, where they count along up to 0.08; of
+captions long enough half take 0.45 and more, and those under 0.15 are eight loops and a few long lists of people.
 """
 
 
