@@ -52,6 +52,8 @@ class Window(Record):
     """The source's frame number behind each time stamp (frames are skipped when fps is reduced)."""
     hour: float | None = Field(None, ge=0.0, lt=24.0)
     """Local time of day at its start, in hours since midnight; None where the source does not tell."""
+    category: str = ""
+    """What kind of source it is of, in a word of whoever watches; results are told by it, too."""
 
 
 class RuleRef(Record):

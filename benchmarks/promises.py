@@ -265,8 +265,8 @@ def shifts(
     in_time = 1 - float(np.mean(late))
     console.print(
         f"a shift to {name} ({len(groups)} of them), {runs} runs: drift told before the promise was broken, or "
-        f"never broken: {in_time:.1%}; broken {len(broken) / runs:.0%}, after {np.median(broken or [np.nan]):.0f} "
-        f"cases; told {len(told) / runs:.0%}, after {np.median(told or [np.nan]):.0f}, "
+        f"never broken: {in_time:.1%}; broken in {len(broken)}, after {np.median(broken or [np.nan]):.0f} cases, of "
+        f"which told too late: {sum(late)}; told {len(told) / runs:.0%}, after {np.median(told or [np.nan]):.0f}, "
         f"and in {np.mean([falsely for *_, falsely in found]):.1%} of runs before the shift"
     )
     return in_time >= 0.9
@@ -288,9 +288,13 @@ def false_alarms(population: Population, runs: int, rate: float, rng: np.random.
 
     def raised(threshold: float) -> float:
         """The share of cases that are false alarms which nobody is asked about."""
-        return chances[1] * float(np.mean(population.uncertainty[normal] < threshold)) if len(normal) else 0.0
+        return chances[1] * told(normal, threshold) if len(normal) else 0.0
 
-    broken, given = 0, []
+    def told(cases: NDArray[np.int_], threshold: float) -> float:
+        """The share of these cases that are told at once, and are no question first."""
+        return float(np.mean(population.uncertainty[cases] < threshold))
+
+    broken, given = 0, list[float]()
     for _ in range(runs):
         limit, promised, worst = ACCEPT_BELOW, None, 0.0
         columns: list[list[Floats]] = [[], [], []]
@@ -309,11 +313,15 @@ def false_alarms(population: Population, runs: int, rate: float, rng: np.random.
             limit = ACCEPT_BELOW if promised is None else promised
             worst = max(worst, raised(limit) if promise.kept else 0.0)
         broken += worst > share
-        given += [] if promised is None else [raised(promised) * CASES_A_DAY]
+        given += [] if promised is None else [promised]
+    alarms = [raised(threshold) * CASES_A_DAY for threshold in given]
+    real = [told(odd, threshold) for threshold in given]
     console.print(
         f"false_alarms_per_day {A_DAY} of {CASES_A_DAY:,} cases, delta {DELTA}, {WEEKS} weeks, {runs} deployments: "
         f"promised in {len(given) / runs:.0%}, broken in {broken / runs:.1%}; false alarms a day "
-        f"{np.mean(given or [np.nan]):.1f}, without a promise {raised(ACCEPT_BELOW) * CASES_A_DAY:,.0f}"
+        f"{np.mean(alarms or [np.nan]):.1f}, without a promise {raised(ACCEPT_BELOW) * CASES_A_DAY:,.0f}; of the right "
+        f"ones {np.mean(real or [np.nan]):.0%} are told at once, without a promise {told(odd, ACCEPT_BELOW):.0%}; "
+        f"drawn from {len(normal)} false alarms, each for {chances[1] * CASES_A_DAY / max(1, len(normal)):.0f} a day"
     )
     return broken <= DELTA * runs
 

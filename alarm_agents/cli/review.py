@@ -166,6 +166,7 @@ def _show(case: Case) -> None:
     rows = {
         "case": case.id,
         "source": f"{case.source}, {case.window.start:.1f} s to {case.window.end:.1f} s",
+        **({"category": case.window.category} if case.window.category else {}),
         "scenario": case.scenario,
         "status": case.status.value,
         "label": case.label.value,

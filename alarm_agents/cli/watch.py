@@ -37,6 +37,7 @@ def case_line(case: Case) -> dict[str, Any]:
         "type": "case",
         "id": case.id,
         "source": case.source,
+        "category": case.window.category,
         "start": case.window.start,
         "end": case.window.end,
         "label": case.label.value,
@@ -86,6 +87,9 @@ def watch(
     ],
     scenario: ScenarioOption = "generic",
     json_: JsonOption = False,
+    category: Annotated[
+        str, typer.Option("--category", help="What kind of source it is, in a word: promises are told by it, too.")
+    ] = "",
     everything: Annotated[bool, typer.Option("--all", help="Print the stored cases of an earlier run too.")] = False,
     report: ReportOption = None,
 ) -> None:
@@ -102,7 +106,7 @@ def watch(
     for line in standing_of(workspace, found).lines:
         note(line)
     try:
-        run_traced(workspace, _watch(monitor, workspace, source, json_, everything))
+        run_traced(workspace, _watch(monitor, workspace, source, category, json_, everything))
     finally:  # also where the source ended early, or a person has seen enough
         if monitor.run:
             write_report(workspace, [monitor.run], report)
@@ -114,7 +118,9 @@ def announce(scenario: Scenario) -> None:
         note("no model is configured: experts and rules alone judge (see `alarm doctor`)")
 
 
-async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: bool, everything: bool) -> None:
+async def _watch(
+    monitor: Monitor, workspace: Workspace, source: str, category: str, json_: bool, everything: bool
+) -> None:
     def tell(watched: Watched) -> None:
         if not everything and watched.known:
             return
@@ -123,7 +129,7 @@ async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: boo
         else:
             show(watched, workspace.folder)
 
-    await follow(monitor, workspace, source, tell)
+    await follow(monitor, workspace, source, tell, category)
     if monitor.finished_before:
         note(
             "this source has been watched to its end already; nothing is new"
@@ -131,7 +137,9 @@ async def _watch(monitor: Monitor, workspace: Workspace, source: str, json_: boo
         )
 
 
-async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Callable[[Watched], None]) -> None:
+async def follow(
+    monitor: Monitor, workspace: Workspace, source: str, tell: Callable[[Watched], None], category: str = ""
+) -> None:
     """Watch the source to its end with progress on stderr, `tell` each case and incident, and sum up."""
     started, windows, cases, incidents, waiting = time.monotonic(), 0, 0, 0, 0
     silent: Counter[str] = Counter()
@@ -147,7 +155,7 @@ async def follow(monitor: Monitor, workspace: Workspace, source: str, tell: Call
 
         if is_live(source):
             _stop_by_signal(monitor)
-        async with monitor, aclosing(monitor.watch(source, progress=advance)) as stream:
+        async with monitor, aclosing(monitor.watch(source, category=category, progress=advance)) as stream:
             async for watched in stream:
                 if isinstance(watched.record, Case):
                     cases += 1

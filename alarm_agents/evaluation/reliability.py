@@ -53,10 +53,10 @@ def rejection(wrong: BoolArray, uncertainty: FloatArray) -> list[dict[str, float
     return [{"deferred": share, "accuracy": accuracy_at_deferral(wrong, uncertainty, share)} for share in REJECTED]
 
 
-def broken_down(watched: Iterable[Watched], categories: Mapping[str, str] | None = None) -> dict[str, Any]:
+def broken_down(watched: Iterable[Watched]) -> dict[str, Any]:
     """How the windows of each source, zone and category did, by name; a zone has those with a fact in it.
 
-    `categories` is by case id; without any, and without zones, the entries are empty.
+    Without zones or categories, their entries are empty.
     """
     parts: dict[str, dict[str, list[tuple[Case, int]]]] = {"source": {}, "zone": {}, "category": {}}
     for name, labels, cases in watched:
@@ -65,10 +65,9 @@ def broken_down(watched: Iterable[Watched], categories: Mapping[str, str] | None
             if not known:
                 continue
             row = (case, int(2 * sum(known) >= len(known)))
-            category = (categories or {}).get(case.id)
-            for part, names in (("source", {name}), ("zone", case.zones), ("category", {category} - {None})):
+            for part, names in (("source", {name}), ("zone", case.zones), ("category", {case.window.category} - {""})):
                 for one in names:
-                    parts[part].setdefault(str(one), []).append(row)
+                    parts[part].setdefault(one, []).append(row)
     return {part: {name: _did(rows) for name, rows in sorted(found.items())} for part, found in parts.items()}
 
 

@@ -139,7 +139,7 @@ async def _flipped(
 
 
 async def _watch(monitor: Monitor, outcome: Outcome) -> None:
-    async for watched in monitor.watch(str(outcome.source.path)):
+    async for watched in monitor.watch(str(outcome.source.path), category=outcome.source.category):
         if isinstance(watched.record, Case):
             outcome.cases.append(watched.record)
         elif isinstance(watched.record, Incident):
@@ -173,10 +173,7 @@ def _result(
         "unscored": int(np.sum(table.unscored)),
         "metrics": metrics,
         "curves": curves(table),
-        "by": broken_down(
-            [(outcome.source.name, outcome.labels, outcome.cases) for outcome in outcomes],
-            {case.id: kind for outcome in outcomes if (kind := outcome.source.category) for case in outcome.cases},
-        ),
+        "by": broken_down([(outcome.source.name, outcome.labels, outcome.cases) for outcome in outcomes]),
         "rows": without_vocabulary([(outcome.labels, outcome.cases) for outcome in outcomes]),
         "expectations": [expectation.model_dump() for expectation in expectations],
         **({"flip": flip} if flip else {}),

@@ -80,14 +80,14 @@ class SuiteCase(Block):
 
     source: Annotated[CaseSource, BeforeValidator(_source_in_short)]
     labels: PathText | None = None
-    category: str | None = Field(None, min_length=1, max_length=80)
+    category: str = Field("", max_length=80)
     """What kind of source it is, in a word: results are told by it, too. Recorded cases carry theirs inside."""
 
     @model_validator(mode="after")
     def _labelled(self) -> SuiteCase:
         if self.labels is None and not (self.source.captions or self.source.recorded):
             raise ValueError("frames and videos need labels: a CSV file with the columns frame,label")
-        if self.category is not None and self.source.recorded:
+        if self.category and self.source.recorded:
             raise ValueError("recorded cases carry their category inside, or in annotations")
         return self
 
@@ -148,7 +148,7 @@ class LabelledSource:
     labels: Path
     """The file to read labels from; the captions or recorded file itself where the labels are inside."""
     annotations: Path | None = None
-    category: str | None = None
+    category: str = ""
 
 
 class Suite(Block):

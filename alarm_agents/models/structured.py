@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -15,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from alarm_agents.models.jsontext import Unusable, find_values, without_thinking
+from alarm_agents.models.loops import is_loop
 from alarm_agents.models.prose import read_prose
 from alarm_agents.models.refusals import is_refusal
 
@@ -24,6 +27,7 @@ MAX_LENGTH = 4_000_000
 """Characters beyond which a reply is not looked into."""
 
 _MAX_REASON = 200
+_BRACKETS = re.compile(r"[][{}]")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def parse_reply(text: str, schema: type[T], *, refusal: str | None = None) -> Pa
     """What the reply says, by the schema.
 
     `refusal` is what an OpenAI-compatible server puts into the field of that name. An object equal to the schema, or
-    to one of the schema's own `examples`, is taken for a quotation of the prompt, never for an answer.
+    to one of the schema's own `examples`, is taken for a quotation of the prompt, never for an answer. Nor is what a
+    model said that came into a loop, whatever it had said before.
     """
     mark = (sha256_of(text or refusal or ""), len(text or refusal or ""))
     if refusal:
@@ -66,13 +71,13 @@ def parse_reply(text: str, schema: type[T], *, refusal: str | None = None) -> Pa
         return Unparsed(f"the reply is longer than {MAX_LENGTH} characters", *mark)
     try:
         answer = without_thinking(text)
-        found = {_canonical(value) for value in find_values(answer)}
-        if not found:
+        values: list[Any] = list(find_values(answer))
+        if not values:
             if is_refusal(answer):
                 return Refused("the model declined in words", *mark)
             told = read_prose(answer, schema)
-            found = {_canonical(told)} if told else found
-        return Parsed(schema.model_validate_json(_the_one(found, schema, answer), strict=True), *mark)
+            values = [told] if told else []
+        return Parsed(schema.model_validate_json(_the_one(values, schema, answer), strict=True), *mark)
     except Unusable as error:
         return Unparsed(str(error), *mark)
     except ValidationError as error:
@@ -94,13 +99,14 @@ def _canonical(value: dict[str, Any] | list[Any]) -> str:
         raise Unusable("the JSON is nested too deeply") from error
 
 
-def _the_one(found: set[str], schema: type[BaseModel], answer: str) -> str:
-    """The only object found; raises `Unusable` if there is none or a choice."""
+def _the_one(values: Sequence[Any], schema: type[BaseModel], answer: str) -> str:
+    """The only object among the values, spelled out; raises `Unusable` if there is none, a choice, or a loop."""
+    found = list(map(_canonical, values))
     if not answer.strip():
         raise Unusable("the reply is empty")
     if not found:
         raise Unusable("there is no JSON object in the reply")
-    own = found - _quotable(schema)
+    own = set(found) - _quotable(schema)
     if not own:
         raise Unusable("the reply only repeats the schema or the example of the prompt")
     if len(own) > 1:
@@ -108,7 +114,26 @@ def _the_one(found: set[str], schema: type[BaseModel], answer: str) -> str:
     one = own.pop()
     if one.startswith("["):
         raise Unusable("the reply is a list where one object was asked for")
+    said_again = [answer] if found.count(one) > 1 else []
+    if any(map(is_loop, [*said_again, *_texts(answer, values)])):
+        raise Unusable("the reply says the same over and over")
     return one
+
+
+def _texts(answer: str, values: Sequence[Any]) -> Iterator[str]:
+    """All that the answer says in words: around its brackets, and in the texts of its values.
+
+    The brackets themselves are left out, for objects with the same keys are alike, and no loop.
+    """
+    yield _BRACKETS.split(answer, maxsplit=1)[0]
+    yield _BRACKETS.split(answer)[-1]
+    parts = [*values]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict | list):
+            parts += part.values() if isinstance(part, dict) else part
 
 
 @lru_cache(maxsize=256)

@@ -29,12 +29,13 @@ READ = 2_000
 """Cases read back at most when a watch starts."""
 NARROW = 0.5
 """What the thresholds are multiplied by after a drift, until labels bear out larger ones."""
+PartKind = Literal["source", "zone", "category"]
 
 
 class Part(Record):
-    """How a source, or a zone, fares under the promises."""
+    """How a source, a zone or a category fares under the promises."""
 
-    kind: Literal["source", "zone"]
+    kind: PartKind
     name: str
     cases: int
     """Of the latest ones; of a zone those with a fact in it."""
@@ -69,7 +70,7 @@ class Standing(Record):
     drifted: tuple[str, ...] = ()
     """The sources that have drifted since labels were given."""
     parts: tuple[Part, ...] = ()
-    """By source, where there are several, and by zone."""
+    """By source and category, where there are cases of others, and by zone."""
 
     @property
     def lines(self) -> list[str]:
@@ -161,20 +162,20 @@ class Labelled:
         )
 
     def _parts(self, latest: Sequence[Case], acceptance: Acceptance) -> tuple[Part, ...]:
-        """How sources and zones fare: what the latest cases come to, and what people answered."""
+        """How sources, zones and categories fare: what the latest cases come to, and what people answered."""
         runs, reviewed = self.runs, self.workspace.cases.reviewed(self.scenario.name, namespace=self.namespace)
         answered = [case for _, case, run in reviewed if run in runs and case.deferred]
         odd = [case for case in answered if answered_label(case.resolution) is Label.ANOMALOUS]
-        names: dict[tuple[Literal["source", "zone"], str], None] = {}
-        for case in (*latest, *odd):
-            names |= dict.fromkeys(_parts_of(case))
+        of = {case.id: _parts_of(case) for case in (*latest, *odd)}
         found = []
-        for part in sorted(names):
-            cases = [case for case in latest if part in _parts_of(case)]
+        for part in sorted(set().union(*of.values())):
+            if part[0] != "zone" and all(part in parts for parts in of.values()):
+                continue  # it would say again what is said of all
+            cases = [case for case in latest if part in of[case.id]]
             weights = [
                 (1.0 / (case.uncertainty.drawn or 1.0), self._missed(case, acceptance))
                 for case in odd
-                if part in _parts_of(case)
+                if part in of[case.id]
             ]
             total = sum(weight for weight, _ in weights)
             found.append(
@@ -187,8 +188,7 @@ class Labelled:
                     missed=sum(weight for weight, lost in weights if lost) / total if total else None,
                 )
             )
-        several = sum(part.kind == "source" for part in found) > 1
-        return tuple(part for part in found if part.kind == "zone" or several)
+        return tuple(found)
 
     def _missed(self, case: Case, acceptance: Acceptance) -> bool:
         """Whether it would be accepted as normal."""
@@ -324,10 +324,11 @@ def acceptance_of(promises: Sequence[Promise], fit: int) -> Acceptance:
     return Acceptance(normal=thresholds.get("max_missed"), anomalous=thresholds.get("false_alarms_per_day"), fit=fit)
 
 
-def _parts_of(case: Case) -> set[tuple[Literal["source", "zone"], str]]:
-    """The source, and the zones that anything was seen in."""
-    found: set[tuple[Literal["source", "zone"], str]] = {("source", case.source)}
+def _parts_of(case: Case) -> set[tuple[PartKind, str]]:
+    """The source, the zones that anything was seen in, and the category if it has one."""
+    found: set[tuple[PartKind, str]] = {("source", case.source)}
     found.update(("zone", zone) for zone in case.zones)
+    found.update(("category", each) for each in [case.window.category] if each)
     return found
 
 

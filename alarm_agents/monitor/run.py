@@ -105,14 +105,20 @@ class Monitor:
             self._live.stop()
 
     async def watch(
-        self, path: str, *, base: Path = Path(), progress: Callable[[Window], None] = lambda _: None
+        self,
+        path: str,
+        *,
+        base: Path = Path(),
+        category: str = "",
+        progress: Callable[[Window], None] = lambda _: None,
     ) -> AsyncGenerator[Watched, None]:
         """Cases and closed incidents of the source, in order. Those told of before are marked as such.
 
+        `category` is kept on the windows that are judged now, and changes nothing in how they are judged.
         One counts as told when the next is asked for, so that none is lost when this process is killed. Raises
         `SourceError` when the source cannot be read (to its end), `ModelError` when windows wait for a model then.
         """
-        media = await asyncio.to_thread(open_media, path, self.scenario, base)
+        media = await asyncio.to_thread(open_media, path, self.scenario, base, category)
         source = media.source
         self._live = source if isinstance(source, LiveSource) else None
         references = self.workspace.runs.references(self.scenario.name, self.namespace, self._references)

@@ -102,7 +102,7 @@ class Stage:
         windows = cut(source.frames(), source=source.slug, size=settings.frames, step=settings.step)
         for untimed, frames, overlap in _read_ahead(windows):
             hour = hour_of(untimed.start, live=source.live, starts=settings.starts)
-            window = untimed.model_copy(update={"hour": hour})
+            window = untimed.model_copy(update={"hour": hour, "category": self._media.category})
             self._media.keep(window, frames[-len(window.frames) :])
             for follower in followers:
                 follower.follow(self._rules())

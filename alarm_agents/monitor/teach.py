@@ -54,9 +54,9 @@ class Taught:
     """What reviewed cases say of the guiding questions that there were before."""
 
 
-def open_media(path: str, scenario: Scenario, base: Path = Path()) -> Media:
-    """The media of one source, with the scenario's masks and sizes."""
-    return Media(open_source(path, scenario.source, base), scenario.source.max_side)
+def open_media(path: str, scenario: Scenario, base: Path = Path(), category: str = "") -> Media:
+    """The media of one source, with the scenario's masks and sizes; `category` is what kind of source it is."""
+    return Media(open_source(path, scenario.source, base), scenario.source.max_side, category)
 
 
 async def teach(

@@ -99,6 +99,8 @@ class Chapter:
     waiting: list[Case] = field(default_factory=list)
     waiting_count: int = 0
     models: set[str] = field(default_factory=set)
+    categories: set[str] = field(default_factory=set)
+    """What kind of source it was said to be, where that was said."""
     drifts: list[float] = field(default_factory=list)
     """When it was noticed that cases were no longer like those before them, in seconds."""
     promised: tuple[str, ...] = ()
@@ -140,6 +142,7 @@ class Chapter:
         window = case.window
         self.labels[case.label] += 1
         self.models.update(case.models)
+        self.categories |= {window.category} - {""}
         if case.drift > self._drift:
             self._drift = case.drift
             self.drifts.append(window.start)

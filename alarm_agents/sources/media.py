@@ -27,10 +27,13 @@ T = TypeVar("T")
 
 
 class Media:
-    """The frames of one source, by window; privacy masks are applied by the source before anything is read."""
+    """The frames of one source, by window; privacy masks are applied by the source before anything is read.
 
-    def __init__(self, source: Source[Any], max_side: int) -> None:
-        self.source, self._max_side = source, max_side
+    `category` is what kind of source it is, in a word; empty where nobody has said.
+    """
+
+    def __init__(self, source: Source[Any], max_side: int, category: str = "") -> None:
+        self.source, self._max_side, self.category = source, max_side, category
         self._recent: OrderedDict[str, Sequence[Any]] = OrderedDict()
         self._shared: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()

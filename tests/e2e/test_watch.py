@@ -43,6 +43,13 @@ def test_taught_it_finds_the_fast_thing_and_says_why_in_numbers(alarm: Alarm, cl
     assert "no model is configured" in done.err
 
 
+def test_what_kind_of_source_it_is_is_kept_and_reported(alarm: Alarm, clips: Clips) -> None:
+    done = alarm("watch", clips.folder, "--json", "--category", "a <b>road</b>", "--report", "mine.html")
+    assert {case["category"] for case in done.of("case")} == {"a <b>road</b>"}
+    assert "a <b>road</b>" in alarm("review", "show", done.of("case")[0]["id"]).out
+    assert "category a &lt;b&gt;road&lt;/b&gt;" in (alarm.folder / "mine.html").read_text()
+
+
 def test_a_finished_source_gives_nothing_new_until_asked_for_all(alarm: Alarm, clips: Clips) -> None:
     first = alarm("watch", clips.folder, "--json")
     again = alarm("watch", clips.folder, "--json")

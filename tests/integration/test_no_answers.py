@@ -15,6 +15,7 @@ NO_ANSWERS: dict[str, list[dict[str, Any]]] = {
     "refuses": [{"refusal": True, "times": None}],
     "refuses in words": always(SORRY),
     "writes broken JSON": always('{"label": "normal", "p_anomaly": 0.0'),
+    "says the same over and over": always({"label": "normal", "p_anomaly": 0.0, "rationale": "It is calm. " * 100}),
     "is silent": [{"error": "connection", "times": None}],
     "times out": [{"error": "timeout", "times": None}],
     "contradicts itself": always({"label": "normal", "p_anomaly": 0.99}),

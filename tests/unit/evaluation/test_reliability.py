@@ -6,7 +6,7 @@ import pytest
 from alarm_agents.evaluation.reliability import broken_down, rejection, reliability
 from alarm_agents.types import Label
 from alarm_agents.uncertainty.risk import excess_aurc
-from support.records import case, fact
+from support.records import case, fact, window
 
 
 def test_p_that_is_a_frequency_lies_on_the_diagonal() -> None:
@@ -36,16 +36,16 @@ def test_accuracy_rises_as_errors_are_rejected_first() -> None:
     assert points[-1]["accuracy"] == pytest.approx(1.0)
 
 
-def test_zones_and_sources_are_told_apart() -> None:
+def test_zones_sources_and_categories_are_told_apart() -> None:
     road = fact("a truck", zones=("road",))
     cases = [
         case(0.0, 0.9, road),
         case(1.0, 0.2, road),
         case(2.0, 0.2).model_copy(update={"deferred": True}),
-        case(3.0, None),
+        case(3.0, None, window=window(3.0).model_copy(update={"category": "traffic"})),
     ]
     labels = {frame: 1 for one in cases for frame in one.window.frames}
-    found = broken_down([("clip", labels, cases)], {cases[0].id: "traffic"})
+    found = broken_down([("clip", labels, cases)])
     assert found["zone"]["road"]["windows"] == 2
     assert found["zone"]["road"]["missed"] == 0.5
     whole = found["source"]["clip"]
@@ -53,7 +53,7 @@ def test_zones_and_sources_are_told_apart() -> None:
     assert whole["accepted_error"] == 0.5
     assert whole["accuracy"] == pytest.approx(1 / 3)
     assert whole["auroc"] is None
-    assert found["category"] == {"traffic": found["category"]["traffic"]}
+    assert {name: did["windows"] for name, did in found["category"].items()} == {"traffic": 1}
     assert cases[3].label is Label.UNKNOWN
 
 

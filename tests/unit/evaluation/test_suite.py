@@ -67,7 +67,7 @@ def test_cases_are_found_on_disk(root: Path) -> None:
         ("odd [1]", "auto", "labels/01.csv"),
     ]
     assert [one.path for one in found] == [root / one.name for one in found]
-    assert [one.category for one in found] == ["indoors", "indoors", None, None, None]
+    assert [one.category for one in found] == ["indoors", "indoors", "", "", ""]
 
 
 def test_captions_may_be_named_by_path_alone_and_labelled_elsewhere(root: Path) -> None:

@@ -9,6 +9,8 @@ from alarm_agents.sources.recorded import Answer
 
 CUT = '{"video_description": "a man walks. a man walks. a man wal'
 LOOP = "video_description: " + "The dog walks on the fence. " * 100
+LOOP_AFTER_THE_LABEL = "anomaly: 0\nreasoning: " + "The dog walks on the fence. " * 100
+LOOP_BEFORE_THE_LABEL = LOOP + "\nanomaly: 0"
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,8 @@ def test_prose_and_json_say_the_same(text: str) -> None:
     [
         CUT,
         LOOP,
+        LOOP_AFTER_THE_LABEL,
+        LOOP_BEFORE_THE_LABEL,
         "",
         "reasoning: all is well\nanomaly: 0\nanomaly: 1",
         "reasoning: all is well\nanomaly: 0 or 1",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import time
 from typing import Literal
 
@@ -125,7 +126,7 @@ UNPARSED = {
     "an object quoted from the prompt": (f'<untrusted kind="seen">{OTHER}</untrusted> So: {GOOD}', "several different"),
     "the prompt alone": ('Answer with one JSON object: {"label": "normal" or "anomalous", "p": 0 to 1}.', "broken"),
     "terminal colours": (f"\x1b[31m{GOOD}\x1b[0m", "never closed"),
-    "a megabyte in a field": ('{"label": "' + "x" * 1_000_000 + '", "p": 0.9}', "label: Input should be"),
+    "a megabyte in a field": ('{"label": "' + "x" * 1_000_000 + '", "p": 0.9}', "over and over"),
     "an object that fits and one that does not": (f'{{"x": 1}} {GOOD}', "several different"),
     "true and 1": ('{"label": "normal", "p": 1} {"label": "normal", "p": true}', "several different"),
     "the schema alone": (SCHEMA, "only repeats"),
@@ -254,7 +255,45 @@ def test_a_megabyte_takes_bounded_time(text: str) -> None:
 
 
 def test_a_megabyte_of_prose_around_an_answer() -> None:
-    assert isinstance(parse_reply("so " * 300_000 + GOOD + " ok" * 10_000, Judgement), Parsed)
+    rng = random.Random(0)
+    prose = " ".join(rng.choices(["so", "what", "is", "odd", "here", "may", "be", "said", "soon"], k=220_000))
+    start = time.process_time()
+    assert isinstance(parse_reply(f"{prose}\n{GOOD} ok", Judgement), Parsed)
+    assert time.process_time() - start < 2
+
+
+LOOPING = "The dog walks on the fence. " * 30
+OBJECTS = [{"what": "a car", "size": float(place % 7)} for place in range(40)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"label": "normal", "rationale": "{LOOPING}"}}',
+        f'{{"label": "normal", "parts": [{{"what": "{LOOPING}"}}]}}',
+        f'{{"label": "normal"}}\n{LOOPING}',
+        '{"label": "normal"}\n' * 100,
+        f'{LOOPING}\n{{"label": "normal"}}',
+        f"label: normal\nwhy: {LOOPING}",
+        "label: normal\n" + "".join(f"why: it knocks {place} times, and then goes away. " for place in range(40)),
+    ],
+)
+def test_an_answer_that_came_into_a_loop_is_none(text: str) -> None:
+    outcome = parse_reply(text, AllOptional)
+    assert isinstance(outcome, Unparsed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"label": "normal", "parts": {json.dumps(OBJECTS)}}}',
+        '{"label": "normal"}' + "\n" * 5_000,
+        '{"label": "normal", "why": "' + "It barks. " * 10 + '"}',
+    ],
+    ids=["objects that are alike", "blank lines", "said a few times"],
+)
+def test_what_is_alike_is_no_loop(text: str) -> None:
+    assert isinstance(parse_reply(text, AllOptional), Parsed)
 
 
 def test_what_is_kept_of_the_text_is_hash_and_length() -> None:

@@ -97,6 +97,32 @@ def test_zones_are_told_apart_by_what_is_asked_and_what_is_missed_there(workspac
     assert road.line == "zone road: of 4 cases 0.0% put to a person; of 4 found anomalous, missed: about 100.0%"
 
 
+def of_category(workspace: Workspace, run: str, found: Case, category: str) -> None:
+    """Store the case again, as one of that category."""
+    window = found.window.model_copy(update={"category": category})
+    workspace.cases.save(found.model_copy(update={"window": window}), run)
+
+
+def test_categories_are_told_apart_where_there_are_cases_of_others(workspace: Workspace) -> None:
+    found = scenario()
+    run = started(workspace, found)
+    usual = found.uncertainty.accept_below
+    cases = [put(workspace, run, n, 0.3, usual / 2 if n % 2 else 1.0, "anomalous") for n in range(6)]
+    for each in cases:
+        of_category(workspace, run, each, "pets")
+    assert standing_of(workspace, found).parts == (), "one category of all cases says nothing new"
+    for each in cases[1::2]:
+        of_category(workspace, run, each, "")
+    (pets,) = standing_of(workspace, found).parts
+    assert (pets.kind, pets.name, pets.cases, pets.deferred, pets.missed) == ("category", "pets", 3, 1.0, 0.0)
+    for each in cases[1::2]:
+        of_category(workspace, run, each, "visitors")
+    pets, visitors = standing_of(workspace, found).parts
+    assert visitors.line == (
+        "category visitors: of 3 cases 0.0% put to a person; of 3 found anomalous, missed: about 100.0%"
+    )
+
+
 def test_a_missed_case_that_was_drawn_stands_for_those_that_were_not(workspace: Workspace) -> None:
     found = scenario(audit_rate=0.1)
     run = started(workspace, found)
