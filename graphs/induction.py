@@ -239,21 +239,28 @@ async def _fired_on_held_out(
     """On how many held-out references each rule in words fires: (of, fired). Too few to hold any out are all used.
 
     A rule fires where the reasoner cites it for an anomaly; without a model where a clause of a caption says it. What
-    is usual is proposed only where no model is there to write rules, and heard wherever it is said.
+    is usual is heard wherever it is said.
     """
-    every = [rule for rule in rules if rule.predicate is None and rule.kind is not RuleKind.QUESTION]
+    in_words = [rule for rule in rules if rule.predicate is None and rule.kind is not RuleKind.QUESTION]
+    usual, others = ([rule for rule in in_words if rule.usual is wanted] for wanted in (True, False))
     held_out = split(references)[1] or references
-    worded, usual = ([rule for rule in every if rule.usual is wanted] for wanted in (False, True))
-    if usual:
-        captions = [recorded(reference.perceptions) for reference in held_out]
-        return await asyncio.to_thread(heard_on, usual, captions, context.embedder)
-    if not worded:
-        return {}
+    captions = [recorded(reference.perceptions) for reference in held_out]
+    heard = await asyncio.to_thread(heard_on, usual, captions, context.embedder) if usual else {}
+    if not others:
+        return heard
     if context.reasoner.model is None:
-        return await asyncio.to_thread(_said_on, worded, held_out, context.embedder)
-    cited = {rule.id: 0 for rule in worded}
+        return heard | await asyncio.to_thread(_said_on, others, held_out, context.embedder)
+    return heard | await _cited_on(others, held_out, context)
+
+
+async def _cited_on(
+    rules: Sequence[Rule], references: Sequence[Reference], context: InductionContext
+) -> dict[str, tuple[int, int]]:
+    """How many verdicts on the references cite each rule for an anomaly: (of, cited)."""
+    cited = {rule.id: 0 for rule in rules}
     questions = [
-        Question(ref.window, context.scenario.normal, ref.measurements, ref.perceptions, worded, ()) for ref in held_out
+        Question(ref.window, context.scenario.normal, ref.measurements, ref.perceptions, rules, ())
+        for ref in references
     ]
     answers = await asyncio.gather(*(context.reasoner.reason(question) for question in questions))
     verdicts = [verdict for answer in answers for verdict in answer if verdict.parse.usable]

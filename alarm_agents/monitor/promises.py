@@ -328,7 +328,8 @@ def _parts_of(case: Case) -> set[tuple[PartKind, str]]:
     """The source, the zones that anything was seen in, and the category if it has one."""
     found: set[tuple[PartKind, str]] = {("source", case.source)}
     found.update(("zone", zone) for zone in case.zones)
-    found.update(("category", each) for each in [case.window.category] if each)
+    if case.window.category:
+        found.add(("category", case.window.category))
     return found
 
 

@@ -123,15 +123,7 @@ class Monitor:
         self._live = source if isinstance(source, LiveSource) else None
         references = self.workspace.runs.references(self.scenario.name, self.namespace, self._references)
         kept_as = source.name if source.live else str((base / path).absolute())  # an address holds secrets
-        run = self.workspace.runs.start(
-            self.scenario,
-            namespace=self.namespace,
-            source=source.slug,
-            path=kept_as,
-            fingerprint=await asyncio.to_thread(lambda: source.fingerprint),
-            references=references.key,
-            revision=self.memory.rules.revision(media.identity),
-        )
+        run = await self._begun(media, kept_as, references)
         self.run, self.finished_before = run.id, run.finished
         if run.finished:
             for earlier in self._known(run):
@@ -171,6 +163,18 @@ class Monitor:
             raise error
         backlog.check()
         self.workspace.runs.finish(run.id, self.memory.rules.revision(media.identity))
+
+    async def _begun(self, media: Media, path: str, references: References) -> Run:
+        source = media.source
+        return self.workspace.runs.start(
+            self.scenario,
+            namespace=self.namespace,
+            source=source.slug,
+            path=path,
+            fingerprint=await asyncio.to_thread(lambda: source.fingerprint),
+            references=references.key,
+            revision=self.memory.rules.revision(media.identity),
+        )
 
     async def _told(
         self, run: Run, incidents: Incidents, budget: Budget, promises: Promises, case: Case, *, known: bool
