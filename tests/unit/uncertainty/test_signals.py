@@ -31,7 +31,7 @@ def test_a_silent_reasoner_never_lowers_analysis(verdicts: list[Verdict], silenc
     before = analysis(verdicts)
     after = analysis([*verdicts, *silence])
     assert 0.0 <= before <= after <= 1.0
-    if before < 1.0:
+    if before < 1.0 - 1e-9:  # nearer to it numbers have no room left
         assert after > before
     assert signals.mean_p([*verdicts, *silence]) == pytest.approx(signals.mean_p(verdicts))
 
