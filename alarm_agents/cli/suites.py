@@ -11,8 +11,6 @@ from alarm_agents.cli.app import JsonOption, app, open_workspace, run_traced
 from alarm_agents.cli.output import console, emit, notes
 from alarm_agents.cli.report import ReportOption
 from alarm_agents.cli.report import write as write_report
-from alarm_agents.evaluation.report import render
-from alarm_agents.evaluation.suite import load_suite
 
 
 @app.command(epilog="Examples: `alarm test suites/ped2.yaml` · `alarm test suites/ped2.yaml --seed 3 --json`")
@@ -29,7 +27,10 @@ def test(
 
     Exits with 1 when an expectation is not met.
     """
-    from alarm_agents.evaluation.run import run_suite  # scikit-learn takes most of a second; other verbs need none
+    # What measures takes a second and a half to import (scikit-learn, rouge-score); other verbs need none of it.
+    from alarm_agents.evaluation.report import render
+    from alarm_agents.evaluation.run import run_suite
+    from alarm_agents.evaluation.suite import load_suite
 
     found = load_suite(suite)
     workspace = open_workspace()

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 FloatArray = NDArray[np.float64]
 STRENGTH = 0.1
@@ -37,6 +36,8 @@ class Distilled:
 
     def __init__(self, seen: Sequence[str], anomalous: Sequence[bool]) -> None:
         """From what was seen, one text a verdict, and whether that verdict was "anomalous"; see `enough`."""
+        from sklearn.feature_extraction.text import TfidfVectorizer  # a second, which only this needs
+
         self._words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
         self._seen, self._anomalous = list(seen), np.asarray(anomalous, bool)
         self._rows = self._words.fit_transform(self._seen)
@@ -60,6 +61,10 @@ class Distilled:
 
     @cached_property
     def _curve(self) -> LogisticRegression | None:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.metrics import roc_auc_score
+        from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+
         anomalous = self._anomalous
         _, texts = np.unique(self._seen, return_inverse=True)  # what was seen alike is held out together
         if min(len(np.unique(texts[anomalous == kind])) for kind in (True, False)) < FOLDS:
@@ -72,6 +77,8 @@ class Distilled:
 
 
 def _classifier() -> LogisticRegression:
+    from sklearn.linear_model import LogisticRegression
+
     return LogisticRegression(C=STRENGTH, max_iter=1_000)
 
 

@@ -12,8 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 FloatArray = NDArray[np.float64]
 FEWEST = 20
@@ -50,6 +48,9 @@ def _curve(stated: FloatArray, anomalous: NDArray[np.int_], weight: FloatArray) 
     odd = int(anomalous.sum())
     if min(odd, len(anomalous) - odd) < FEWEST:
         return lambda p: p
+    from sklearn.isotonic import IsotonicRegression  # a second, which only a curve that is learned needs
+    from sklearn.linear_model import LogisticRegression
+
     if len(anomalous) >= MANY:
         rising = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(stated, anomalous, weight)
         return lambda p: np.asarray(rising.predict(p), float)
