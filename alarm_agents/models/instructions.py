@@ -51,6 +51,9 @@ _JUDGING = re.compile(
     r"\b(?:normal|abnormal|anomal\w*|ignore|rules?|instruct\w*|verdict|severity|model|assistant|prompt|answer|alarms?"
     r"|alert|authori[sz]ed|approved|harmless|permitted|drill|test|training|exercise|safe)\b"
 )
+_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Mn")
+"""Unicode's categories of characters that are not seen, or only on top of others."""
+_CONTROLS = {code: None for code in range(128) if chr(code) != "\n" and unicodedata.category(chr(code)) in _UNSEEN}
 WITHHELD = "(withheld: it reads like an instruction)"
 
 
@@ -67,7 +70,10 @@ def speaks_of_judging(text: str) -> bool:
 def _plain(text: str) -> str:
     """Lower case without the disguises of spaced, hyphenated, full-width or invisible characters."""
     text = unicodedata.normalize("NFKC", text)
-    text = "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cs", "Mn"))
+    if text.isascii():  # nearly all of it is, and the words of each window are read
+        text = text.translate(_CONTROLS)
+    else:
+        text = "".join(c for c in text if c == "\n" or unicodedata.category(c) not in _UNSEEN)
     text = re.sub(r"(?<=\w)[-_·]+(?=\w)", " ", text.casefold())
     text = re.sub(r"\b(?:\w ){3,}\w\b", lambda match: match[0].replace(" ", ""), text)
     return re.sub(r"[^\S\n]+", " ", text)
