@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -125,17 +125,18 @@ async def load_tools(names: Sequence[str], base: Path, *, time_limit: float = TI
     `ToolError` when a server does not answer.
     """
     wanted = list(dict.fromkeys(names))
-    entries = [_entry(name, base) for name in wanted if not name.startswith(PREFIX)]
+    packaged = entry_points(group=GROUP)  # once: it reads what every installed package says of itself
+    entries = [_entry(name, base, packaged) for name in wanted if not name.startswith(PREFIX)]
     for spec in (name for name in wanted if name.startswith(PREFIX)):
         taken = {entry.tool.name for entry in entries}
         entries += [Entry(_apart(tool, taken, spec), spec) for tool in await server_tools(spec, base)]
     return Toolbox(entries, time_limit=time_limit)
 
 
-def _entry(name: str, base: Path) -> Entry:
+def _entry(name: str, base: Path, packaged: EntryPoints) -> Entry:
     if ":" in name:
         return Entry(as_tool(load_object(name, base, "a tool"), name), name)
-    offered = list(entry_points(group=GROUP, name=name))
+    offered = list(packaged.select(name=name))
     origins = [*(["built in"] if name in BUILT_IN else []), *(_package(point) for point in offered)]
     if not origins:
         raise ScenarioError(f"tools: there is no tool '{name}'", where=str(base), remedy=_nearest(name, available()))
