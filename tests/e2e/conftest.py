@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,21 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 def alarm(tmp_path: Path) -> Alarm:
     """The command in an empty folder."""
     return Alarm(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def lesson(tmp_path_factory: pytest.TempPathFactory, clips: Clips) -> Path:
+    """A workspace that has been taught what is normal; to be copied."""
+    alarm = Alarm(tmp_path_factory.mktemp("lesson"))
+    alarm("induce", clips.normal)
+    return alarm.workspace
+
+
+@pytest.fixture
+def taught(alarm: Alarm, lesson: Path) -> Alarm:
+    """The command in a folder with such a workspace of its own."""
+    shutil.copytree(lesson, alarm.workspace)
+    return alarm
 
 
 @pytest.fixture(scope="session")

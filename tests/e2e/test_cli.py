@@ -24,12 +24,6 @@ VERBS = [
 WITH_EXAMPLE = {"demo", "init", "induce", "watch", "test", "resolve", "add", "new", "show", "run"}
 
 
-@pytest.fixture
-def taught(alarm: Alarm, clips: Clips) -> Alarm:
-    alarm("induce", clips.normal)
-    return alarm
-
-
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: " ".join(verb) or "alarm")
 def test_every_verb_explains_itself(alarm: Alarm, verb: list[str]) -> None:
     done = alarm(*verb, "--help")

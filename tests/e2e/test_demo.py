@@ -1,4 +1,7 @@
-"""`alarm demo` as a person or a script starts it: what is implanted is found, and what is printed is true."""
+"""`alarm demo` as a person or a script starts it: what is implanted is found, and what is printed is true.
+
+The first run is a new interpreter, as theirs is; what follows shares what all commands of tests share.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ import cv2
 import pytest
 
 from alarm_agents.evaluation.suite import load_suite
+from support.alarm import Alarm, Done
 
 FINDS = {"cyclist", "runner", "bag", "missing", "rotated", "damaged", "jammed"}
 """What the experts find without fail on the clips of the default seed."""
 
 
-def alarm(*arguments: str | Path, workspace: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "alarm_agents", "--workspace", str(workspace), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=workspace.parent, check=False)
+def alarm(*arguments: str | Path, workspace: Path) -> Done:
+    return Alarm(workspace.parent)("--workspace", workspace, *arguments, code=None)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,8 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def document(workspace: Path) -> dict[str, Any]:
-    done = alarm("demo", "--json", workspace=workspace)
+    command = [sys.executable, "-m", "alarm_agents", "--workspace", str(workspace), "demo", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=workspace.parent, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)  # one document, and nothing else on stdout
     return found
@@ -91,28 +95,28 @@ def test_what_it_suggests_next_works_and_a_second_run_tells_the_same(
     worlds: dict[str, dict[str, Any]], workspace: Path
 ) -> None:
     again = alarm("demo", "--world", "walkway", workspace=workspace)
-    assert again.returncode == 0, again.stderr
+    assert again.code == 0, again.err
     walkway = worlds["walkway"]
-    assert again.stdout.count("found: incident") == sum(each["found"] for each in walkway["implanted"])
+    assert again.out.count("found: incident") == sum(each["found"] for each in walkway["implanted"])
     right, told = walkway["facts_naming_the_cause"], walkway["facts"]
-    assert f"facts that name the right cause: {right} of {told}" in again.stdout
-    (shown,) = [line for line in again.stdout.splitlines() if "alarm traces show" in line]
+    assert f"facts that name the right cause: {right} of {told}" in again.out
+    (shown,) = [line for line in again.out.splitlines() if "alarm traces show" in line]
     case = shown.split("alarm traces show ")[1].split()[0]
     assert case in {each["id"] for each in walkway["cases"]}
     for command in (["review", "list"], ["traces", "show", case], ["rules", "list", "-s", "walkway"]):
         done = alarm(*command, workspace=workspace)
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.err
 
 
 def test_what_a_person_taught_is_not_replaced(worlds: dict[str, dict[str, Any]], tmp_path: Path) -> None:
     mine, own = tmp_path / "mine.mp4", tmp_path / "own"
     mine.write_bytes(Path(worlds["conveyor"]["clips"]["normal"]).read_bytes())
-    assert alarm("induce", mine, "-s", "conveyor", "--frames", "5", workspace=own).returncode == 0
+    assert alarm("induce", mine, "-s", "conveyor", "--frames", "5", workspace=own).code == 0
     refused = alarm("demo", workspace=own)
-    assert refused.returncode == 2
-    assert "taught from other footage" in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert refused.stdout == "", "it is said before anything is rendered or watched"
+    assert refused.code == 2
+    assert "taught from other footage" in refused.err
+    assert "Traceback" not in refused.err
+    assert refused.out == "", "it is said before anything is rendered or watched"
 
 
 def test_clips_and_suites_can_be_had_alone(worlds: dict[str, dict[str, Any]], workspace: Path, tmp_path: Path) -> None:
@@ -123,11 +127,11 @@ def test_clips_and_suites_can_be_had_alone(worlds: dict[str, dict[str, Any]], wo
         for file in (clip, clip.with_suffix(".csv")):
             (clips / file.name).write_bytes(file.read_bytes())
     done = alarm("demo", "--world", "conveyor", "--render-only", clips, workspace=tmp_path / "none")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == f"alarm test {clips / 'conveyor.yaml'}\n"
+    assert done.code == 0, done.err
+    assert done.out == f"alarm test {clips / 'conveyor.yaml'}\n"
     assert load_suite(clips / "conveyor.yaml").labelled_sources()
     assert not (tmp_path / "none").exists(), "that takes no workspace"
     refused = alarm("demo", "--render-only", clips / "conveyor.yaml", workspace=tmp_path / "none")
-    assert refused.returncode == 2
-    assert "cannot be written" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert refused.code == 2
+    assert "cannot be written" in refused.err
+    assert "Traceback" not in refused.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,17 @@ from support.clips import clip, write_folder
 from support.scenarios import SEEN, always, judged, write_scenario
 
 
-@pytest.fixture
-def watched(alarm: Alarm, tmp_path: Path) -> tuple[Alarm, dict[str, object]]:
-    """A taught scenario, and the incident that something fast made."""
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Alarm, dict[str, object]]:
+    """A taught scenario, and the incident that something fast made; to be looked at only."""
+    alarm = Alarm(tmp_path_factory.mktemp("watched"))
     (alarm.folder / "close.yaml").write_text("name: close\nsource: {frames: 8}\n")
-    alarm("induce", write_folder(tmp_path / "normal", clip(64, seed=4)), "-s", "close.yaml")
-    odd = write_folder(tmp_path / "odd", clip(64, fast=range(20, 44), seed=5))
+    alarm("induce", write_folder(alarm.folder / "normal", clip(64, seed=4)), "-s", "close.yaml")
+    odd = write_folder(alarm.folder / "odd", clip(64, fast=range(20, 44), seed=5))
     return alarm, alarm("watch", odd, "-s", "close.yaml", "--json").of("incident")[-1]
 
 
-def test_every_hop_of_an_incident_can_be_followed(watched: tuple[Alarm, dict[str, object]], tmp_path: Path) -> None:
+def test_every_hop_of_an_incident_can_be_followed(watched: tuple[Alarm, dict[str, object]]) -> None:
     alarm, incident = watched
     found = Explanation.model_validate(alarm("explain", incident["id"], "--json").document)
     assert found.case.incident == incident["id"]
@@ -35,7 +37,7 @@ def test_every_hop_of_an_incident_can_be_followed(watched: tuple[Alarm, dict[str
     (reason,) = found.reasons
     assert reason.rule is not None
     assert reason.rule.ref == reason.ref
-    assert [Path(hop.path) for hop in reason.references] == [tmp_path / "normal"] * len(reason.references)
+    assert [Path(hop.path) for hop in reason.references] == [alarm.folder / "normal"] * len(reason.references)
     assert [hop.start for hop in reason.references] == [pytest.approx(0.8 * i) for i in range(8)]
     for command in (reason.command, *(each for what, each in found.commands.items() if what != "your answer")):
         alarm(*command.removeprefix("alarm ").split())
@@ -106,14 +108,27 @@ def said(path: Path, *texts: str) -> Path:
     return path
 
 
-@pytest.fixture
-def spoken(alarm: Alarm) -> tuple[Alarm, list[Explanation]]:
-    """A walkway in captions, and its anomalous cases: somebody rides in frames 40 to 63, and it takes time to fade."""
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Alarm, list[Explanation]]:
+    """A walkway in captions, and its anomalous cases: somebody rides in frames 40 to 63, and it takes time to fade.
+
+    To be looked at only; the file that was watched can be had as `day`.
+    """
+    alarm = Alarm(tmp_path_factory.mktemp("spoken"))
     alarm("induce", said(alarm.folder / "normal.csv", *(WALK, STAND) * 80), "-s", "walkway")
     texts = [*(WALK, STAND) * 20, *[RIDE] * 24, *(WALK, STAND) * 24]
     done = alarm("watch", said(alarm.folder / "day.csv", *texts), "-s", "walkway", "--json")
     odd = [case["id"] for case in done.of("case") if case["label"] == "anomalous"]
     return alarm, [Explanation.model_validate(alarm("explain", case, "--json").document) for case in odd]
+
+
+@pytest.fixture
+def day(spoken: tuple[Alarm, list[Explanation]]) -> Iterator[Path]:
+    """The captions that were watched, put back as they were after the test."""
+    path = spoken[0].folder / "day.csv"
+    before = path.read_bytes()
+    yield path
+    path.write_bytes(before)
 
 
 def test_captions_would_have_been_normal_without_what_the_rule_found_in_them(
@@ -169,13 +184,13 @@ def test_what_a_person_disables_counts_as_normal_no_longer(alarm: Alarm) -> None
 
 @pytest.mark.parametrize("fate", ["gone", "changed"])
 def test_captions_that_are_not_what_they_were_are_not_guessed_at(
-    spoken: tuple[Alarm, list[Explanation]], fate: str
+    spoken: tuple[Alarm, list[Explanation]], day: Path, fate: str
 ) -> None:
     alarm, (explained, *_) = spoken
     if fate == "gone":
-        (alarm.folder / "day.csv").unlink()
+        day.unlink()
     else:
-        said(alarm.folder / "day.csv", *(WALK, STAND) * 60)
+        said(day, *(WALK, STAND) * 60)
     found = Explanation.model_validate(alarm("explain", explained.case.id, "--json").document).would_be_normal
     assert [change.what for change in found.changes] == ["captions.oddity"]
     assert "captions.oddity at most" in found.text

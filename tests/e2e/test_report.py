@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -23,21 +22,6 @@ source: {frames: 16}
 notify: [{kind: command, run: [PYTHON, note.py, "{id}", "{evidence}"]}]
 """
 NOTE = "import os, sys; open('told', 'a').write(f'{sys.argv[1]} {os.path.isfile(sys.argv[2])}\\n')"
-
-
-@pytest.fixture(scope="module")
-def lesson(tmp_path_factory: pytest.TempPathFactory, clips: Clips) -> Path:
-    """A workspace that has been taught what is normal."""
-    alarm = Alarm(tmp_path_factory.mktemp("lesson"))
-    alarm("induce", clips.normal)
-    return alarm.workspace
-
-
-@pytest.fixture
-def taught(alarm: Alarm, lesson: Path) -> Alarm:
-    """The command in a folder with such a workspace of its own."""
-    shutil.copytree(lesson, alarm.workspace)
-    return alarm
 
 
 def kept(alarm: Alarm) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,18 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_folder(tmp_path_factory.mktemp("live") / "busy", clip(160, fast=range(160), seed=4))
 
 
-@pytest.fixture
-def taught(alarm: Alarm, tmp_path: Path) -> Alarm:
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a scenario and a workspace that was taught it; to be copied."""
+    alarm = Alarm(tmp_path_factory.mktemp("before"))
     (alarm.folder / "close.yaml").write_text("name: close\nsource: {frames: 8, stride: 4}\n")
-    alarm("induce", write_folder(tmp_path / "normal", clip(64, seed=4)), "-s", "close.yaml")
+    alarm("induce", write_folder(alarm.folder / "normal", clip(64, seed=4)), "-s", "close.yaml")
+    return alarm.folder
+
+
+@pytest.fixture
+def taught(alarm: Alarm, before: Path) -> Alarm:
+    shutil.copytree(before, alarm.folder, dirs_exist_ok=True)
     return alarm
 
 

@@ -175,8 +175,8 @@ def test_two_cameras_with_files_of_one_name_do_not_share_a_threshold(alarm: Alar
     assert len({rule["source"] for rule in alarm.records("rules")}) == 2
 
 
-def test_two_at_once_on_one_source_agree(alarm: Alarm, clips: Clips) -> None:
-    alarm("induce", clips.normal)
+def test_two_at_once_on_one_source_agree(taught: Alarm, clips: Clips) -> None:
+    alarm = taught
     runs = [alarm.start("watch", clips.folder, "--json") for _ in range(2)]
     done = [run.done() for run in runs]
     assert [run.code for run in done] == [0, 0], done[0].err + done[1].err

@@ -21,8 +21,8 @@ from typing import IO, Any
 from alarm_agents.workspace.packing import COLUMNS, unpack
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
-HUNG = 120
-"""Seconds after which a command that should have ended is taken to hang."""
+HUNG = 600
+"""Seconds after which a command that should have ended is taken to hang; a demo takes minutes on a busy machine."""
 
 
 @dataclass(frozen=True)
