@@ -145,7 +145,8 @@ class Ground:
         Where things differ from the ground by colour and not by brightness, flow has something to hold on to then.
         """
         (_, hue), shown = self._difference(picture), gray(picture, tallest)
-        return np.asarray(cv2.add(shown, fitted(self._brighter[hue], shown)), np.uint8)
+        brighter = np.asarray(cv2.LUT(hue, self._brighter), np.uint8)
+        return np.asarray(cv2.add(shown, fitted(brighter, shown)), np.uint8)
 
     def _difference(self, picture: Picture) -> tuple[Gray, Gray]:
         """By how many levels (h, w) a picture differs from the ground, and how many of these are not of brightness.
@@ -250,8 +251,8 @@ def _learned(pictures: Sequence[Picture]) -> Ground:
     some = [np.asarray(cv2.resize(small(picture), (w, h)), np.uint8) for picture in thinned(pictures, LEARNED)]
     colours = np.partition(np.stack(some), len(some) // 2, axis=0)[len(some) // 2]
     ground = soft(colours)
-    lit = [(now, light(now[..., 1], ground[..., 1]) * ground) for now in map(soft, some)]
-    noise = 1.4826 * float(np.median([np.abs(now - still)[::4, ::4] for now, still in lit]))
+    lit = [(now[::4, ::4], light(now[..., 1], ground[..., 1]) * ground[::4, ::4]) for now in map(soft, some)]
+    noise = 1.4826 * float(np.median([np.abs(now - still) for now, still in lit]))
     flat = Ground(colours, float(np.clip(7 * noise, 12, 40)), np.full(ROWS, PERSON))
     masks = [flat.foreground(picture).astype(np.uint8) for picture in thinned(pictures, 3 * LEARNED)]
     seen = [thing.box for mask in masks for thing in things(mask, flat.height) if thing.whole]
