@@ -87,11 +87,11 @@ class _Path(Runnable[Any, Any]):
     def __init__(self, route: Callable[[Any], Awaitable[Next]]) -> None:
         self.name, self._route = route.__name__, route
 
-    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002  LangChain's name
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
         """Graphs of coroutines are never run so."""
         raise NotImplementedError
 
-    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002, ARG002
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: ARG002
         """Where the state leads."""
         return await self._route(input)
 
