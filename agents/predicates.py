@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,7 +149,7 @@ def _read(
         if rule.predicate is None:
             continue
         try:
-            holds = expressions.holds(rule.predicate, values)
+            holds = _holds(rule.predicate, rule.threshold, values)
         except ExpressionError:
             undecided.append(rule)
             continue
@@ -170,6 +170,18 @@ def _read(
             holds = any(p > 0.5 for p in frames)
         readings.append(Reading(rule, holds, max(frames, default=0.0), tuple(frames)))
     return readings, undecided
+
+
+def _holds(predicate: str, threshold: Threshold | None, values: Mapping[str, Any]) -> bool:
+    """Whether the predicate is true. One that says just what its threshold does, as nearly all do, needs no CEL."""
+    if threshold is not None:
+        expert, _, name = threshold.measure.partition(".")
+        value = values.get(expert, {}).get(name)
+        if value is not None and predicate == f"{threshold.measure} > {threshold.limit!r}":
+            return bool(value > threshold.limit)
+        if value is not None and predicate == f"{threshold.measure} <= {threshold.limit!r}":
+            return bool(value <= threshold.limit)
+    return expressions.holds(predicate, values)
 
 
 def _induced(rule: Rule) -> bool:
