@@ -10,23 +10,24 @@ from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Engine, Executable
+from sqlalchemy import Engine
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
 
 
 class Often:
     """A statement, written out once. Values go in and come out as the driver has them: numbers, text and bytes."""
 
-    def __init__(self, statement: Executable) -> None:
+    def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
 
     @cached_property
     def _written(self) -> tuple[str, list[tuple[str, Any]]]:
         """Its text, and the name of each value in order, with the values that are always the same."""
-        assert isinstance(self._statement, ClauseElement)
-        compiled = self._statement.compile(dialect=sqlite.dialect())  # type: ignore[no-untyped-call]
+        compiled = self._statement.compile(dialect=sqlite.dialect())
+        assert isinstance(compiled, SQLCompiler)
         fixed = compiled.params
         return str(compiled), [(name, fixed[name]) for name in compiled.positiontup or ()]
 
