@@ -24,6 +24,8 @@ class Memory:
         self.rules, self._cases, self._index = rules, cases, index
         self.resolved = ResolvedCases(cases, index, rules.namespace, rules.scenario)
         self._known: tuple[int, str, list[Rule], list[Rule]] | None = None
+        self._by_ref: dict[RuleRef, Rule] = {}
+        """The rules that are known, by what verdicts cite."""
 
     def rules_for(self, source: str, text: str) -> tuple[list[Rule], int]:
         """The rules to judge a window of `source` by, nearest to `text`, and the revision they are of.
@@ -47,11 +49,12 @@ class Memory:
         revision = self.rules.revision(source)
         if self._known is None or self._known[:2] != (revision, source):
             self._known = (revision, source, self.rules.active(source), self.rules.questions(source))
+            self._by_ref = {rule.ref: rule for rule in self._known[2]}
         return revision, *self._known[2:]
 
     def bodies(self, refs: Sequence[RuleRef]) -> list[Rule]:
         """The rules behind the references that `rules_for` led to, in those versions."""
-        known = {rule.ref: rule for rule in self._known[2]} if self._known else {}
+        known = self._by_ref
         missing = {ref for ref in refs if ref not in known}
         old = {rule.ref: rule for name in {ref.id for ref in missing} for rule in self.rules.history(name)}
         return [known.get(ref) or old[ref] for ref in refs]

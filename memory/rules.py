@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, bindparam, false, func, insert, or_, 
 from alarm_agents.errors import ConfigurationError, NotFoundError
 from alarm_agents.types import Provenance, Rule, RuleKind, RuleStatus
 from alarm_agents.workspace import database as db
+from alarm_agents.workspace.often import Often
 
 ASKED = 5
 """Guiding questions that a perceiver is asked at once (as many as VERA's)."""
@@ -35,18 +36,15 @@ class RuleMemory:
     def __init__(self, engine: Engine, scenario: str, namespace: str = "main") -> None:
         self._engine, self.scenario, self.namespace = engine, scenario, namespace
         self._mine = (db.rules.c.scenario == scenario, db.rules.c.namespace == namespace)
-        # Every window asks for the revision: built once, a query costs a third.
-        self._revision = select(func.max(db.rules.c.revision)).where(*self._mine)
-        self._revision_for = self._revision.where(
-            or_(db.rules.c.source == "", db.rules.c.source == bindparam("concerned"))
-        )
+        last = select(func.max(db.rules.c.revision)).where(*self._mine)
+        self._revision = Often(last)
+        concerned = or_(db.rules.c.source == "", db.rules.c.source == bindparam("concerned"))
+        self._revision_for = Often(last.where(concerned))
 
     def revision(self, source: str | None = None) -> int:
         """The number of the last change to the rules that concern `source` (all, when None); 0 before the first."""
-        with self._engine.connect() as connection:
-            if source is None:
-                return connection.scalar(self._revision) or 0
-            return connection.scalar(self._revision_for, {"concerned": source}) or 0
+        asked = self._revision if source is None else self._revision_for
+        return asked.first(self._engine, {"concerned": source})[0] or 0
 
     def latest(self, source: str | None = None, revision: int | None = None) -> list[Rule]:
         """Each rule in its latest version (the latest by that revision), whatever its status, by id."""

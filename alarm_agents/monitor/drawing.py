@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
-import cv2
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
@@ -17,6 +17,7 @@ from alarm_agents.sources.regions import Image
 from alarm_agents.types import Fact
 
 COLOUR, PAPER, INK = (200, 16, 46), (24, 26, 30), (240, 240, 240)  # RGB
+_BGR = COLOUR[::-1]
 TEXT = 0.032
 """Height of letters as a share of the picture's shorter side; at least `SMALLEST` pixels."""
 SMALLEST, PAD, LONGEST = 11, 3, 200
@@ -28,20 +29,37 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
     height, width = image.shape[:2]
     size = max(SMALLEST, round(TEXT * min(height, width)))
     strip = size + 2 * PAD
-    sheet = Pillow.new("RGB", (width, height + strip + (height + strip) % 2), PAPER)
-    sheet.paste(Pillow.fromarray(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))))
-    draw, font = ImageDraw.Draw(sheet), _font(size)
+    sheet = np.empty((height + strip + (height + strip) % 2, width, 3), np.uint8)
+    sheet[:height], sheet[height:] = image, _strip(words, size, width, len(sheet) - height)
     line = max(2, size // 6)
     for sighting in seen:
         x0, y0, x1, y1 = sighting.region
         box = (x0 * width, y0 * height, max(x1 * width, x0 * width + 2), max(y1 * height, y0 * height + 2))
-        draw.rectangle(box, outline=COLOUR, width=line)
+        _outline(sheet, tuple(map(int, box)), line)
     for sighting in seen:  # after all boxes, so that none crosses a name
         plate = _plate(named(sighting.fact), size, width)
-        left, top = sighting.region[0] * width, sighting.region[1] * height - plate.height
-        sheet.paste(plate, (round(max(0.0, min(left, width - plate.width))), round(max(0.0, top))))
-    draw.text((PAD, height + PAD // 2), _fitting(clean(words, LONGEST), font, width - 2 * PAD), fill=INK, font=font)
-    return np.asarray(cv2.cvtColor(np.asarray(sheet), cv2.COLOR_RGB2BGR), np.uint8)
+        left, top = sighting.region[0] * width, sighting.region[1] * height - plate.shape[0]
+        x, y = round(max(0.0, min(left, width - plate.shape[1]))), round(max(0.0, top))
+        under = sheet[y : y + plate.shape[0], x : x + plate.shape[1]]
+        under[:] = plate[: under.shape[0], : under.shape[1]]
+    return sheet
+
+
+def _outline(sheet: Image, box: tuple[int, ...], line: int) -> None:
+    """A rectangle's sides, corners included, drawn inwards."""
+    x0, y0, x1, y1 = box
+    for rows in (slice(y0, y0 + line), slice(max(0, y1 - line + 1), y1 + 1)):
+        sheet[rows, x0 : x1 + 1] = _BGR
+    for columns in (slice(x0, x0 + line), slice(max(0, x1 - line + 1), x1 + 1)):
+        sheet[y0 : y1 + 1, columns] = _BGR
+
+
+def _strip(words: str, size: int, width: int, height: int) -> Image:
+    """The words on a strip; letters are Pillow's, and pictures are not turned into its own for them."""
+    strip, font = Pillow.new("RGB", (width, height), PAPER), _font(size)
+    fitting = _fitting(clean(words, LONGEST), font, width - 2 * PAD)
+    ImageDraw.Draw(strip).text((PAD, PAD // 2), fitting, fill=INK, font=font)
+    return _pixels(strip)
 
 
 def named(fact: Fact) -> str:
@@ -52,21 +70,26 @@ def named(fact: Fact) -> str:
 
 
 @lru_cache(maxsize=64)  # a clip shows the same names in picture after picture, and drawing them takes longest
-def _plate(text: str, size: int, most: int) -> Pillow.Image:
+def _plate(text: str, size: int, most: int) -> Image:
     """The text on a plate of at most so many pixels, which is to be moved into the picture where it would leave it."""
     font = _font(size)
     fitting = _fitting(text, font, most - 2 * PAD)
     left, top, right, bottom = font.getbbox(fitting)
     plate = Pillow.new("RGB", (math.ceil(right - left) + 2 * PAD, math.ceil(bottom - top) + 2 * PAD), COLOUR)
     ImageDraw.Draw(plate).text((PAD - left, PAD - top), fitting, fill=(255, 255, 255), font=font)
-    return plate
+    return _pixels(plate)
+
+
+def _pixels(drawn: Pillow.Image) -> Image:
+    """Pillow's picture as an array, BGR."""
+    return np.asarray(drawn)[:, :, ::-1]
 
 
 def _fitting(text: str, font: Font, width: float) -> str:
     """As much of the text as fits into so many pixels."""
     if font.getlength(text) <= width:
         return text
-    most = next((n for n in range(len(text) - 1, 0, -1) if font.getlength(text[:n] + "…") <= width), 0)
+    most = bisect_right(range(1, len(text)), width, key=lambda n: font.getlength(text[:n] + "…"))
     return f"{text[:most]}…" if most else ""
 
 

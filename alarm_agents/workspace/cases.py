@@ -24,30 +24,31 @@ from sqlalchemy.dialects.sqlite import insert
 from alarm_agents.errors import ConflictError, NotFoundError
 from alarm_agents.types import Case, CaseStatus, Incident, Label, Resolution
 from alarm_agents.workspace import database as db
+from alarm_agents.workspace.often import Often
 from alarm_agents.workspace.packing import COLUMNS, pack, unpack
 
-# Statements that every window needs are built once: building one costs more than running it.
 _PACKED: Select[Any] = select(*(db.cases.c[name] for name in COLUMNS), db.cases.c.run, db.cases.c.record)
 _BY_ID = _PACKED.where(db.cases.c.id == bindparam("id"))
+_KNOWN = Often(_BY_ID)
 _PLACE = literal_column("cases.rowid", Integer)
 """Where a case stands among all: in the order in which they were first written."""
 _PLACED = _PACKED.add_columns(_PLACE.label("place"))
 _PUT = insert(db.cases)
 _REPLACE = _PUT.on_conflict_do_update(index_elements=["id"], set_=dict(_PUT.excluded))
 _JOINED = func.coalesce(_PUT.excluded.incident, db.cases.c.incident)
-_SAVE = _PUT.on_conflict_do_update(index_elements=["id"], set_={**dict(_PUT.excluded), "incident": _JOINED})
+_SAVE = Often(_PUT.on_conflict_do_update(index_elements=["id"], set_={**dict(_PUT.excluded), "incident": _JOINED}))
 _IS_ANSWERED = (
     (db.cases.c.namespace == bindparam("namespace"))
     & (db.cases.c.scenario == bindparam("scenario"))
     & db.cases.c.answered
 )
-_COUNT_ANSWERED = select(func.count()).where(_IS_ANSWERED)
+_COUNT_ANSWERED = Often(select(func.count()).where(_IS_ANSWERED))
 _ANSWERED = select(db.cases.c.id).where(_IS_ANSWERED)
 
 _JOIN = update(db.cases).where(db.cases.c.id == bindparam("joined")).values(incident=bindparam("incident"))
 _INSERT_INCIDENT = insert(db.incidents)
 _PUT_INCIDENT = _INSERT_INCIDENT.on_conflict_do_update(index_elements=["id"], set_=dict(_INSERT_INCIDENT.excluded))
-_INCIDENT = select(db.incidents.c.record).where(db.incidents.c.id == bindparam("id"))
+_INCIDENT = Often(select(db.incidents.c.record).where(db.incidents.c.id == bindparam("id")))
 
 AT_A_TIME = 200
 """Cases read at a time where there may be many."""
@@ -61,14 +62,12 @@ class CaseStore:
 
     def save(self, case: Case, run: str) -> None:
         """Write the case, replacing what stands under its id; the incident that it has joined stays."""
-        with self._engine.begin() as connection:
-            connection.execute(_SAVE, _values(case, run))
+        _SAVE.write(self._engine, _values(case, run))
 
     def known(self, case_id: str) -> Case | None:
         """The case of that id, if there is one."""
-        with self._engine.connect() as connection:
-            row = connection.execute(_BY_ID, {"id": case_id}).first()
-        return None if row is None else _case(row)
+        row = _KNOWN.first(self._engine, {"id": case_id})
+        return None if row is None else unpack(row[-1], dict(zip(COLUMNS, row, strict=False)))
 
     def get(self, case_id: str) -> Case:
         """The case of that id; raises `NotFoundError`."""
@@ -167,8 +166,8 @@ class CaseStore:
 
     def count_answered(self, namespace: str, scenario: str) -> int:
         """How many cases of the scenario a person has answered normal or anomalous: the case memory's size."""
-        with self._engine.connect() as connection:
-            return connection.scalar(_COUNT_ANSWERED, {"namespace": namespace, "scenario": scenario}) or 0
+        count: int = _COUNT_ANSWERED.first(self._engine, {"namespace": namespace, "scenario": scenario})[0]
+        return count
 
     def answered(self, namespace: str, scenario: str) -> list[str]:
         """The ids of the cases that `count_answered` counts."""
@@ -215,9 +214,8 @@ class CaseStore:
 
     def incident(self, incident_id: str) -> Incident | None:
         """The incident of that id, if there is one."""
-        with self._engine.connect() as connection:
-            record = connection.scalar(_INCIDENT, {"id": incident_id})
-        return None if record is None else Incident.model_validate(record)
+        row = _INCIDENT.first(self._engine, {"id": incident_id})
+        return None if row is None else Incident.model_validate_json(row[0])
 
     def save_incident(self, incident: Incident, run: str, case: Case | None = None) -> None:
         """Write the incident and, in the same transaction, the case that has joined or left it."""

@@ -9,9 +9,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from alarm_agents.types import Record
 from alarm_agents.workspace import database as db
+from alarm_agents.workspace.often import Often
 
-_LATEST = select(func.max(db.fits.c.revision)).where(db.fits.c.key == bindparam("key"))
-"""Built once, since every window asks."""
+_LATEST = Often(select(func.max(db.fits.c.revision)).where(db.fits.c.key == bindparam("key")))
 
 
 class Fit(Record):
@@ -42,8 +42,7 @@ class FitStore:
 
     def revision(self, key: str) -> int:
         """The number of the last fit; 0 before the first."""
-        with self._engine.connect() as connection:
-            return connection.scalar(_LATEST, {"key": key}) or 0
+        return _LATEST.first(self._engine, {"key": key})[0] or 0
 
     def get(self, key: str, revision: int) -> Fit | None:
         """The fit of that number, if there is one; number 0 says how many labels were lacking."""

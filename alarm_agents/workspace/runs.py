@@ -24,9 +24,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from alarm_agents.errors import NotFoundError
 from alarm_agents.scenario import Scenario
 from alarm_agents.workspace import database as db
+from alarm_agents.workspace.often import Often
 
-_TELL = update(db.runs).where(db.runs.c.id == bindparam("run")).values(told=bindparam("start"))
-"""Built once, since every window needs it."""
+_TELL = Often(update(db.runs).where(db.runs.c.id == bindparam("run")).values(told=bindparam("start")))
 
 UNLIKE = {"promise", "notify"}
 """What of a scenario may differ between runs whose cases tell something of each other."""
@@ -121,8 +121,7 @@ class RunStore:
 
     def tell(self, run: str, start: float) -> None:
         """Note that the case of the window that starts there, and all before it, have reached whoever watches."""
-        with self._engine.begin() as connection:
-            connection.execute(_TELL, {"run": run, "start": start})
+        _TELL.write(self._engine, {"run": run, "start": start})
 
     def finish(self, run: str, revision: int) -> None:
         """Note that the source has been watched to its end, under rules at `revision`."""
