@@ -19,13 +19,14 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from alarm_agents.demo.tiny.lessons import Lesson, Lessons
+from alarm_agents.demo.tiny.places import placed
 from alarm_agents.demo.tiny.shapes import IMAGE, Shape, processor, tokenizer, untrained
 from alarm_agents.demo.tiny.sight import Sight, grid_of, start_sight
 
 BATCH = 32
 RATE = 2e-3
 """The optimizer's step at the start; it falls to nothing at the end of each part."""
-SEEING = 0.6
+SEEING = 0.5
 """Share of the training in which the eye alone learns."""
 READ = 1_500
 """Lessons from which the words are taken."""
@@ -51,6 +52,8 @@ class Result:
     """Mean loss of an answer's token."""
     auroc: float | None
     """Of the reasoner's p of an anomaly, by its label's probability."""
+    places: float | None
+    """Of the perceiver's regions: mean overlap with where the odd thing is, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,8 @@ def train(
     loss_, auroc = examine(pupil, test, test_pixels)
     pupil.model.save_pretrained(folder)
     pupil.processor.save_pretrained(folder)
-    return Result(step, time.monotonic() - started, loss_, auroc)
+    places = placed(pupil.model, pupil.processor, held_out)
+    return Result(step, time.monotonic() - started, loss_, auroc, places)
 
 
 def _optimizer(pupil: Pupil) -> tuple[torch.optim.Optimizer, list[torch.nn.Parameter]]:

@@ -104,6 +104,8 @@ def test_a_minute_of_training_gives_a_model_that_answers_its_agents(lessons: Les
     short = train(SHAPES[0], lessons, lessons, tmp_path / "short", steps=2, minutes=5)
     longer = train(SHAPES[0], lessons, lessons, folder, steps=30, minutes=5)
     assert longer.loss < 0.9 * short.loss
+    assert longer.places is not None
+    assert 0 <= longer.places < 1
 
     scenario = load_scenario("walkway_mllm")
     settings = scenario.models["tiny-a"].model_copy(update={"model": str(folder), "max_tokens": 200})
