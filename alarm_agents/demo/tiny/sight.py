@@ -76,8 +76,8 @@ def grid_of(boxes: Sequence[Sequence[Placed]], side: int) -> torch.Tensor:
     for grid, placed in zip(found, boxes, strict=True):
         odd = [box for kind, box in placed if kind]
         if odd:
-            x0, y0, x1, y1 = zip(*odd, strict=True)
-            grid[..., len(KINDS) :] = min(x0), min(y0), max(x1), max(y1)
+            edges = np.array(odd)
+            grid[..., len(KINDS) :] = [*edges[:, :2].min(0), *edges[:, 2:].max(0)]
         for kind, (x0, y0, x1, y1) in placed:
             left, top = int(x0 * side), int(y0 * side)
             right, bottom = max(left + 1, math.ceil(x1 * side)), max(top + 1, math.ceil(y1 * side))
