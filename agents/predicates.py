@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,12 +144,11 @@ def _read(
     limits = [r.threshold for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS]
     ranking = max((t.weight for t in limits if not t.rests), default=0.0)
     excuses = [r for r in rules if r.kind is RuleKind.NORMAL and r.predicate and not r.threshold and _induced(r)]
-    graded: dict[tuple[Any, ...], list[float]] = {}  # what is usual and what is odd mostly share their limit
     for rule in rules:
         if rule.predicate is None:
             continue
         try:
-            holds = _holds(rule.predicate, rule.threshold, values)
+            holds = expressions.holds(rule.predicate, values)
         except ExpressionError:
             undecided.append(rule)
             continue
@@ -157,11 +156,8 @@ def _read(
             readings.append(Reading(rule, holds, float(holds and rule.kind is RuleKind.ANOMALOUS), ()))
             continue
         threshold, scale = rule.threshold, lift if _induced(rule) else 1.0
-        limit = (threshold.measure, threshold.limit, threshold.typical, scale)
-        if limit not in graded:
-            p_of = curve(threshold)
-            graded[limit] = [p_of(value / scale) for value in _series(threshold, measurements)]
-        frames = graded[limit].copy()
+        p_of = curve(threshold)
+        frames = [p_of(value / scale) for value in _series(threshold, measurements)]
         if _induced(rule):
             _excuse(frames, threshold.measure, excuses, measurements)
         if rule.kind is RuleKind.ANOMALOUS:
@@ -170,18 +166,6 @@ def _read(
             holds = any(p > 0.5 for p in frames)
         readings.append(Reading(rule, holds, max(frames, default=0.0), tuple(frames)))
     return readings, undecided
-
-
-def _holds(predicate: str, threshold: Threshold | None, values: Mapping[str, Any]) -> bool:
-    """Whether the predicate is true. One that says just what its threshold does, as nearly all do, needs no CEL."""
-    if threshold is not None:
-        expert, _, name = threshold.measure.partition(".")
-        value = values.get(expert, {}).get(name)
-        if value is not None and predicate == f"{threshold.measure} > {threshold.limit!r}":
-            return bool(value > threshold.limit)
-        if value is not None and predicate == f"{threshold.measure} <= {threshold.limit!r}":
-            return bool(value <= threshold.limit)
-    return expressions.holds(predicate, values)
 
 
 def _induced(rule: Rule) -> bool:

@@ -13,7 +13,6 @@ import itertools
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any
 
-from langchain_core.runnables import Runnable
 from langgraph.errors import GraphBubbleUp
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -76,24 +75,6 @@ async def after_self_check(state: MonitorState) -> Next:
     """A trace that shows a misbehaving agent hands the case to a person, once."""
     severe = any(anomaly.severe for anomaly in state.get("anomalies", ()))
     return "enqueue" if severe and not state.get("deferred") else "conclude"
-
-
-_OURS = (after_gate, after_uncertainty, after_self_check)
-
-
-class _Path(Runnable[Any, Any]):
-    """A way on that LangGraph just asks: around a function it puts a run with callbacks, which takes longer than it."""
-
-    def __init__(self, route: Callable[[Any], Awaitable[Next]]) -> None:
-        self.name, self._route = route.__name__, route
-
-    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:
-        """Graphs of coroutines are never run so."""
-        raise NotImplementedError
-
-    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: ARG002
-        """Where the state leads."""
-        return await self._route(input)
 
 
 class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]):
@@ -187,11 +168,11 @@ class MonitorGraph(StateGraph[MonitorState, Context, MonitorState, MonitorState]
             targets = _as_map([way] if isinstance(way, str) else path_map)
             found: dict[Hashable, str] = {target: target for target, _ in conditional}
             reachable = {**found, **targets} if targets else None
-            plain.add_conditional_edges(source, _Path(_router(source, conditional, way)), reachable)
+            plain.add_conditional_edges(source, _router(source, conditional, way), reachable)
         elif isinstance(way, str):
             plain.add_edge(source, way)
         else:
-            plain.add_conditional_edges(source, _Path(way) if way in _OURS else way, path_map)
+            plain.add_conditional_edges(source, way, path_map)
 
     def _targets(self, source: str) -> set[str]:
         """Where a node may lead; a path that does not say may lead to any node."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from alarm_agents.memory.index import VectorIndex
 from alarm_agents.memory.resolved import ResolvedCases
@@ -23,9 +23,8 @@ class Memory:
     def __init__(self, rules: RuleMemory, cases: CaseStore, index: VectorIndex) -> None:
         self.rules, self._cases, self._index = rules, cases, index
         self.resolved = ResolvedCases(cases, index, rules.namespace, rules.scenario)
-        self._known: tuple[int, str, list[Rule], list[Rule]] | None = None
-        self._by_ref: dict[RuleRef, Rule] = {}
-        """The rules that are known, by what verdicts cite."""
+        self._known: tuple[int, str, dict[RuleRef, Rule], list[Rule]] = (-1, "", {}, [])
+        """A revision, the source that it concerns, its rules by what verdicts cite, and its questions."""
 
     def rules_for(self, source: str, text: str) -> tuple[list[Rule], int]:
         """The rules to judge a window of `source` by, nearest to `text`, and the revision they are of.
@@ -44,17 +43,17 @@ class Memory:
         """The guiding questions to ask perceivers about windows of `source`: words by id."""
         return {question.id: question.text for question in self._now(source)[2]}
 
-    def _now(self, source: str) -> tuple[int, list[Rule], list[Rule]]:
+    def _now(self, source: str) -> tuple[int, Collection[Rule], list[Rule]]:
         """The revision, and the rules and questions of it, read when they changed."""
         revision = self.rules.revision(source)
-        if self._known is None or self._known[:2] != (revision, source):
-            self._known = (revision, source, self.rules.active(source), self.rules.questions(source))
-            self._by_ref = {rule.ref: rule for rule in self._known[2]}
-        return revision, *self._known[2:]
+        if self._known[:2] != (revision, source):
+            active = {rule.ref: rule for rule in self.rules.active(source)}
+            self._known = (revision, source, active, self.rules.questions(source))
+        return revision, self._known[2].values(), self._known[3]
 
     def bodies(self, refs: Sequence[RuleRef]) -> list[Rule]:
         """The rules behind the references that `rules_for` led to, in those versions."""
-        known = self._by_ref
+        known = self._known[2]
         missing = {ref for ref in refs if ref not in known}
         old = {rule.ref: rule for name in {ref.id for ref in missing} for rule in self.rules.history(name)}
         return [known.get(ref) or old[ref] for ref in refs]

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, bindparam, false, func, insert, or_, 
 from alarm_agents.errors import ConfigurationError, NotFoundError
 from alarm_agents.types import Provenance, Rule, RuleKind, RuleStatus
 from alarm_agents.workspace import database as db
-from alarm_agents.workspace.often import Often
+from alarm_agents.workspace.prepared import Prepared
 
 ASKED = 5
 """Guiding questions that a perceiver is asked at once (as many as VERA's)."""
@@ -37,9 +37,9 @@ class RuleMemory:
         self._engine, self.scenario, self.namespace = engine, scenario, namespace
         self._mine = (db.rules.c.scenario == scenario, db.rules.c.namespace == namespace)
         last = select(func.max(db.rules.c.revision)).where(*self._mine)
-        self._revision = Often(last)
+        self._revision = Prepared(last)
         concerned = or_(db.rules.c.source == "", db.rules.c.source == bindparam("concerned"))
-        self._revision_for = Often(last.where(concerned))
+        self._revision_for = Prepared(last.where(concerned))
 
     def revision(self, source: str | None = None) -> int:
         """The number of the last change to the rules that concern `source` (all, when None); 0 before the first."""

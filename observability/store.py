@@ -7,7 +7,6 @@ spans and counts them, and the monitor goes on.
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import math
@@ -30,7 +29,6 @@ from alarm_agents.errors import WorkspaceError
 from alarm_agents.types import Record
 
 Kind = Literal["window", "node", "agent", "model", "tool", "memory"]
-_KINDS = frozenset(get_args(Kind))
 Value = str | bool | int | float | list[str | bool | int | float]
 
 OPERATIONS: dict[str, str] = {
@@ -103,19 +101,14 @@ def bounded(attributes: Mapping[str, object]) -> dict[str, Value]:
     None is left out. Objects other than numbers, strings, paths and sequences of them are named by their type and
     never printed, so that neither pixels nor content get into a span by accident.
     """
-    plain = {_name(key): kept for key, value in attributes.items() if (kept := _plain(value)) is not None}
-    return plain if len(plain) <= MAX_ATTRIBUTES else dict(itertools.islice(plain.items(), MAX_ATTRIBUTES))
-
-
-@lru_cache(maxsize=1024)  # there are some dozens, and every span has them
-def _name(key: str) -> str:
-    return text(key, MAX_ITEM_TEXT)
+    plain = ((text(key, MAX_ITEM_TEXT), _plain(value)) for key, value in attributes.items())
+    present = [(key, value) for key, value in plain if value is not None]
+    return dict(present[:MAX_ATTRIBUTES])
 
 
 def _plain(value: object) -> Value | None:
-    kind = type(value)
-    if kind is str or kind is bool:  # nearly all are; telling the others apart takes several times as long
-        return text(cast(str, value)) if kind is str else cast(bool, value)
+    if isinstance(value, str):
+        return text(value)
     if isinstance(value, list | tuple | set | frozenset):
         return [item for item in (_scalar(each, MAX_ITEM_TEXT) for each in list(value)[:MAX_ITEMS]) if item is not None]
     return _scalar(value, MAX_TEXT)
@@ -164,7 +157,7 @@ def _record(span: ReadableSpan) -> SpanRecord:
         span_id=format_span_id(context.span_id if context else 0),
         parent_id=format_span_id(span.parent.span_id) if span.parent else "",
         name=text(span.name.removeprefix(f"{OPERATIONS.get(kind, '')} ")),
-        kind=cast(Kind, kind) if kind in _KINDS else "node",
+        kind=cast(Kind, kind) if kind in get_args(Kind) else "node",
         start=start / 1e9,
         seconds=max(0, (span.end_time or start) - start) / 1e9,
         error=text(span.status.description or "error") if failed else str(attributes.get("error.type", "")),

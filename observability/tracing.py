@@ -22,7 +22,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -358,7 +357,6 @@ def _named(attributes: Mapping[str, object]) -> dict[str, Value]:
     return bounded({_full(name): value for name, value in attributes.items()})
 
 
-@lru_cache(maxsize=1024)
 def _full(name: str) -> str:
     return name if "." in name else CONVENTIONAL.get(name, f"alarm.{name}")
 

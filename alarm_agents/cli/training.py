@@ -18,7 +18,7 @@ from alarm_agents.errors import ConfigurationError, MissingExtraError
 FOLDER = Path("~/.cache/alarm-agents")
 CLIPS, HELD_OUT = 90, 4
 STEPS = 1_320
-"""Steps of training, which take some ten minutes of one core's time."""
+"""Steps of training, which take some twelve minutes of one core's time."""
 
 
 @commands.command(

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
+import cv2
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
@@ -33,9 +34,9 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
     sheet[:height], sheet[height:] = image, _strip(words, size, width, len(sheet) - height)
     line = max(2, size // 6)
     for sighting in seen:
-        x0, y0, x1, y1 = sighting.region
-        box = (x0 * width, y0 * height, max(x1 * width, x0 * width + 2), max(y1 * height, y0 * height + 2))
-        _outline(sheet, tuple(map(int, box)), line)
+        x0, y0, x1, y1 = (int(edge * side) for edge, side in zip(sighting.region, (width, height) * 2, strict=True))
+        end = min(max(x1, x0 + 2), width - 1), min(max(y1, y0 + 2), height - 1)
+        cv2.rectangle(sheet, (x0, y0), end, _BGR, line)
     for sighting in seen:  # after all boxes, so that none crosses a name
         plate = _plate(named(sighting.fact), size, width)
         left, top = sighting.region[0] * width, sighting.region[1] * height - plate.shape[0]
@@ -43,15 +44,6 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
         under = sheet[y : y + plate.shape[0], x : x + plate.shape[1]]
         under[:] = plate[: under.shape[0], : under.shape[1]]
     return sheet
-
-
-def _outline(sheet: Image, box: tuple[int, ...], line: int) -> None:
-    """A rectangle's sides, corners included, drawn inwards."""
-    x0, y0, x1, y1 = box
-    for rows in (slice(y0, y0 + line), slice(max(0, y1 - line + 1), y1 + 1)):
-        sheet[rows, x0 : x1 + 1] = _BGR
-    for columns in (slice(x0, x0 + line), slice(max(0, x1 - line + 1), x1 + 1)):
-        sheet[y0 : y1 + 1, columns] = _BGR
 
 
 def _strip(words: str, size: int, width: int, height: int) -> Image:

@@ -26,9 +26,6 @@ def curve(threshold: Threshold) -> Callable[[float], float]:
     def p(value: float) -> float:
         if value <= 0:
             return 0.0
-        away = slope * (math.log(value) - middle)
-        if not -60.0 < away < 60.0:
-            away = max(-60.0, min(60.0, away))
-        return 1.0 / (1.0 + math.exp(-away))
+        return 1.0 / (1.0 + math.exp(-max(-60.0, min(60.0, slope * (math.log(value) - middle)))))
 
     return p

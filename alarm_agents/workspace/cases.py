@@ -24,31 +24,31 @@ from sqlalchemy.dialects.sqlite import insert
 from alarm_agents.errors import ConflictError, NotFoundError
 from alarm_agents.types import Case, CaseStatus, Incident, Label, Resolution
 from alarm_agents.workspace import database as db
-from alarm_agents.workspace.often import Often
 from alarm_agents.workspace.packing import COLUMNS, pack, unpack
+from alarm_agents.workspace.prepared import Prepared
 
 _PACKED: Select[Any] = select(*(db.cases.c[name] for name in COLUMNS), db.cases.c.run, db.cases.c.record)
 _BY_ID = _PACKED.where(db.cases.c.id == bindparam("id"))
-_KNOWN = Often(_BY_ID)
+_KNOWN = Prepared(_BY_ID)
 _PLACE = literal_column("cases.rowid", Integer)
 """Where a case stands among all: in the order in which they were first written."""
 _PLACED = _PACKED.add_columns(_PLACE.label("place"))
 _PUT = insert(db.cases)
 _REPLACE = _PUT.on_conflict_do_update(index_elements=["id"], set_=dict(_PUT.excluded))
 _JOINED = func.coalesce(_PUT.excluded.incident, db.cases.c.incident)
-_SAVE = Often(_PUT.on_conflict_do_update(index_elements=["id"], set_={**dict(_PUT.excluded), "incident": _JOINED}))
+_SAVE = Prepared(_PUT.on_conflict_do_update(index_elements=["id"], set_={**dict(_PUT.excluded), "incident": _JOINED}))
 _IS_ANSWERED = (
     (db.cases.c.namespace == bindparam("namespace"))
     & (db.cases.c.scenario == bindparam("scenario"))
     & db.cases.c.answered
 )
-_COUNT_ANSWERED = Often(select(func.count()).where(_IS_ANSWERED))
+_COUNT_ANSWERED = Prepared(select(func.count()).where(_IS_ANSWERED))
 _ANSWERED = select(db.cases.c.id).where(_IS_ANSWERED)
 
 _JOIN = update(db.cases).where(db.cases.c.id == bindparam("joined")).values(incident=bindparam("incident"))
 _INSERT_INCIDENT = insert(db.incidents)
 _PUT_INCIDENT = _INSERT_INCIDENT.on_conflict_do_update(index_elements=["id"], set_=dict(_INSERT_INCIDENT.excluded))
-_INCIDENT = Often(select(db.incidents.c.record).where(db.incidents.c.id == bindparam("id")))
+_INCIDENT = Prepared(select(db.incidents.c.record).where(db.incidents.c.id == bindparam("id")))
 
 AT_A_TIME = 200
 """Cases read at a time where there may be many."""

@@ -9,9 +9,9 @@ from sqlalchemy.dialects.sqlite import insert
 
 from alarm_agents.types import Record
 from alarm_agents.workspace import database as db
-from alarm_agents.workspace.often import Often
+from alarm_agents.workspace.prepared import Prepared
 
-_LATEST = Often(select(func.max(db.fits.c.revision)).where(db.fits.c.key == bindparam("key")))
+_LATEST = Prepared(select(func.max(db.fits.c.revision)).where(db.fits.c.key == bindparam("key")))
 
 
 class Fit(Record):

@@ -24,9 +24,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from alarm_agents.errors import NotFoundError
 from alarm_agents.scenario import Scenario
 from alarm_agents.workspace import database as db
-from alarm_agents.workspace.often import Often
+from alarm_agents.workspace.prepared import Prepared
 
-_TELL = Often(update(db.runs).where(db.runs.c.id == bindparam("run")).values(told=bindparam("start")))
+_TELL = Prepared(update(db.runs).where(db.runs.c.id == bindparam("run")).values(told=bindparam("start")))
 
 UNLIKE = {"promise", "notify"}
 """What of a scenario may differ between runs whose cases tell something of each other."""

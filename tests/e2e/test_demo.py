@@ -6,8 +6,6 @@ The first run is a new interpreter, as theirs is; what follows shares what all c
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,16 @@ import cv2
 import pytest
 
 from alarm_agents.evaluation.suite import load_suite
-from support.alarm import Alarm, Done
+from support.alarm import Alarm, Done, fresh
 
+MINUTES = 600
+"""Seconds that a demo may take on a busy machine."""
 FINDS = {"cyclist", "runner", "bag", "missing", "rotated", "damaged", "jammed"}
 """What the experts find without fail on the clips of the default seed."""
 
 
 def alarm(*arguments: str | Path, workspace: Path) -> Done:
-    return Alarm(workspace.parent)("--workspace", workspace, *arguments, code=None)
+    return Alarm(workspace.parent, hung=MINUTES)("--workspace", workspace, *arguments, code=None)
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,10 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def document(workspace: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "alarm_agents", "--workspace", str(workspace), "demo", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=workspace.parent, check=False)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)  # one document, and nothing else on stdout
+    running = fresh(workspace.parent, "--workspace", workspace, "demo", "--json")
+    out, err = running.communicate(timeout=MINUTES)
+    assert running.returncode == 0, err
+    found: dict[str, Any] = json.loads(out)  # one document, and nothing else on stdout
     return found
 
 

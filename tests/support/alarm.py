@@ -21,8 +21,8 @@ from typing import IO, Any
 from alarm_agents.workspace.packing import COLUMNS, unpack
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
-HUNG = 600
-"""Seconds after which a command that should have ended is taken to hang; a demo takes minutes on a busy machine."""
+HUNG = 120
+"""Seconds after which a command that should have ended is taken to hang."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Done:
 class Running:
     """A command that runs: its lines can be read as they come, and it can be killed."""
 
-    def __init__(self, out: IO[str], err: Path, status: IO[str]) -> None:
-        self._out, self._err, self._status = out, err, status
+    def __init__(self, out: IO[str], err: Path, status: IO[str], hung: float) -> None:
+        self._out, self._err, self._status, self.hung = out, err, status, hung
         self.pid = int(status.readline())
 
     def lines(self) -> Iterator[dict[str, Any]]:
@@ -98,8 +98,8 @@ class Running:
 class Alarm:
     """The command, run in one folder; the workspace is the folder's `.alarm` unless arguments say otherwise."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, hung: float = HUNG) -> None:
+        self.folder, self._hung = folder, hung
         self.workspace = folder / ".alarm"
         self._started = 0
 
@@ -123,7 +123,7 @@ class Alarm:
             socket.send_fds(_zygote(), [json.dumps(request).encode()], [out_write, file.fileno(), status_write])
         os.close(out_write)
         os.close(status_write)
-        return Running(open(out_read, encoding="utf-8"), err, open(status_read, encoding="utf-8"))
+        return Running(open(out_read, encoding="utf-8"), err, open(status_read, encoding="utf-8"), self._hung)
 
     def rows(self, query: str, *values: object, file: str = "alarm.db") -> list[tuple[Any, ...]]:
         """What a query gives on one of the workspace's databases."""
@@ -159,7 +159,7 @@ class _Watchdog:
     """Kills a command that hangs, so that a test fails instead of waiting for ever."""
 
     def __init__(self, running: Running) -> None:
-        self._running, self._timer = running, threading.Timer(HUNG, running.send, [signal.SIGKILL])
+        self._running, self._timer = running, threading.Timer(running.hung, running.send, [signal.SIGKILL])
 
     def __enter__(self) -> None:
         self._timer.start()

@@ -20,7 +20,7 @@ LONGEST = 120
 """Tokens of an answer, at most: more than any right one has."""
 
 
-def placed(model: Any, processor: Any, lessons: Lessons) -> float | None:
+def overlap_of_places(model: Any, processor: Any, lessons: Lessons) -> float | None:
     """Mean overlap, in [0, 1], of where the model says that the odd thing is with where it is.
 
     Intersection over union of the first fact's region, 0 where the answer has none, over at most `ASKED` of the

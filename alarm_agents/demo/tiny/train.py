@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from alarm_agents.demo.tiny.lessons import Lesson, Lessons
-from alarm_agents.demo.tiny.places import placed
+from alarm_agents.demo.tiny.places import overlap_of_places
 from alarm_agents.demo.tiny.shapes import IMAGE, Shape, processor, tokenizer, untrained
 from alarm_agents.demo.tiny.sight import Sight, grid_of, start_sight
 
@@ -202,7 +202,7 @@ def train(
     loss_, auroc = examine(pupil, test, test_pixels)
     pupil.model.save_pretrained(folder)
     pupil.processor.save_pretrained(folder)
-    places = placed(pupil.model, pupil.processor, held_out)
+    places = overlap_of_places(pupil.model, pupil.processor, held_out)
     return Result(step, time.monotonic() - started, loss_, auroc, places)
 
 

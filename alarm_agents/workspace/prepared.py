@@ -1,4 +1,4 @@
-"""Statements that every window needs: SQLAlchemy writes them, and SQLite's driver runs them.
+"""Prepared statements, for what every window needs: SQLAlchemy writes them, and SQLite's driver runs them.
 
 What SQLAlchemy does around each run of a statement takes ten times as long as the database's own work.
 """
@@ -17,7 +17,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 
-class Often:
+class Prepared:
     """A statement, written out once. Values go in and come out as the driver has them: numbers, text and bytes."""
 
     def __init__(self, statement: ClauseElement) -> None:

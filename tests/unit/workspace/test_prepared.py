@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import Engine, bindparam, func, insert, select
 
 from alarm_agents.workspace import database as db
-from alarm_agents.workspace.often import Often
+from alarm_agents.workspace.prepared import Prepared
 
-NOTED = Often(insert(db.deliveries))
-AT = Often(select(db.deliveries.c.at).where(db.deliveries.c.key == bindparam("wanted")))
+NOTED = Prepared(insert(db.deliveries))
+AT = Prepared(select(db.deliveries.c.at).where(db.deliveries.c.key == bindparam("wanted")))
 
 
 @pytest.fixture
