@@ -116,7 +116,7 @@ def test_places_overlap_wholly_where_they_are_right_and_not_at_all_where_none_is
     fact = {"subject": "bag", "attribute": "left behind", "value": 9.0, "region": [0, 0, 0.01, 0.01]}
     elsewhere = json.dumps({"caption": "A bag is left behind.", "facts": [fact]})
     assert overlap_of_places(Says(odd.answer), asks, one) == pytest.approx(1)
-    assert 0 <= overlap_of_places(Says(elsewhere), asks, one) < 0.1
+    assert overlap_of_places(Says(elsewhere), asks, one) == pytest.approx(0, abs=0.1)
     assert overlap_of_places(Says("no JSON"), asks, one) == 0
     walker = next(each for each in lessons.lessons if each.role == "perceiver" and '"walker"' in each.answer)
     assert overlap_of_places(Says("{}"), asks, Lessons([walker], lessons.pictures, lessons.boxes)) is None
