@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import logging
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -18,7 +20,7 @@ from av.video.frame import VideoFrame
 from alarm_agents.errors import SourceError
 from alarm_agents.scenario import SourceSettings
 from alarm_agents.sources.address import Address
-from alarm_agents.sources.connection import pictures
+from alarm_agents.sources.connection import SILENCE, pictures
 from alarm_agents.sources.picture import Picture
 from alarm_agents.sources.video import image_of
 
@@ -84,6 +86,7 @@ class LiveSource:
         self._settling = settling
         self._coming: deque[_Held] = deque()
         self._changed, self._stopped, self._reading = Condition(Lock()), Event(), Lock()
+        self._reader = Thread(target=self._run, name=f"live {self.slug}", daemon=True)
         self._error: BaseException | None = None
         self._held: dict[int, _Held] = {}
         self._shape = (settings.max_side * 9 // 16, settings.max_side, 3)
@@ -101,7 +104,8 @@ class LiveSource:
         After `PATIENCE` seconds without one, and then ever less often, a black picture of a stretch of its own says
         so by `lost`. Raises `SourceError` where the address is not of a live stream, or after `give_up_s`.
         """
-        Thread(target=self._run, name=f"live {self.slug}", daemon=True).start()
+        atexit.register(self._leave)
+        self._reader.start()
         try:
             yield from self._followed()
         finally:
@@ -157,6 +161,19 @@ class LiveSource:
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
+        finally:
+            atexit.unregister(self._leave)
+
+    def _leave(self) -> None:
+        """Let the reader end before the interpreter does: PyAV asks Python for the time while FFmpeg waits for data,
+        which crashes the process when Python is no longer there.
+        """
+        self.stop()
+        self._reader.join(timeout=0.2)
+        if self._reader.is_alive():
+            _log.warning("%s: its connection hangs and is given up within %.0f s", self.name, SILENCE)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # the next Ctrl-C leaves at once
+            self._reader.join(timeout=2 * SILENCE)
 
     def _next(self, seconds: float) -> _Held | None:
         """The next picture; None where none comes for so long, or when stopped."""

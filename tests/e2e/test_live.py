@@ -41,6 +41,7 @@ def test_a_lost_camera_is_an_incident_of_its_own_and_signals_end_the_watch(how: 
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"hunter2" not in file.read_bytes(), file
     assert "stopping: what is in flight is judged first" in done.err
+    assert "its connection hangs and is given up within 10 s" in done.err
 
 
 def test_a_live_source_is_not_learned_from(tmp_path: Path) -> None:
