@@ -25,24 +25,24 @@ class Size:
 
 
 class Leader:
-    """What a smoothed speed speaks of: the fastest thing, or what has been far faster a moment before."""
+    """What a smoothed speed speaks of: the fastest object, or what has been far faster a moment before."""
 
     def __init__(self) -> None:
-        self._speed, self._passed = 0.0, False
+        self._speed, self._track = 0.0, 0
         self._looks: deque[Size] = deque(maxlen=LOOKS)
 
-    def size(self, speed: float, seen: Size | None) -> Size:
-        """The leader's size after the next frame, of which `speed` and `seen` are those of the fastest thing.
+    def size(self, speed: float, track: int, seen: Size | None) -> Size:
+        """The leader's size after the next frame, of which `speed`, `track` and `seen` are those of the fastest object.
 
         Nothing is known until it has been seen whole: what comes into the picture looks narrower than it is.
         """
         fading = LEADS * self._speed
         if speed < fading:
-            self._speed, self._passed = fading, True
+            self._speed = fading
         else:
-            if self._passed or speed > self._speed / LEADS:  # something else leads now
+            if track != self._track:  # something else leads now
                 self._looks.clear()
-            self._speed, self._passed = speed, False
+            self._speed, self._track = speed, track
             if seen is not None:
                 self._looks.append(seen)
         if not self._looks:

@@ -3,8 +3,9 @@
 Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlow`) is averaged over the moving
 foreground in person-sized windows; where references show the ground, what differs from it by colour alone counts, too.
 References teach three things: the still background (median of each pixel), how tall moving things are in each row of
-the picture (Siegel's robust line), and how fast they usually are there (median). Everything is in fractions of the
-picture and in seconds, so pictures of any size and rate compare.
+the picture (Siegel's robust line), and how fast they usually are there (median). Things are followed, and each counts
+as what it was in its fastest frame of the last second. Everything is in fractions of the picture and in seconds, so
+pictures of any size and rate compare.
 
 It cannot see things on wheels that move at walking speed, and it takes a moving camera for moving things.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -41,6 +42,7 @@ from alarm_agents.tools.scene import (
     share_of,
     thinned,
 )
+from alarm_agents.tools.tracks import Peak, Tracks
 from alarm_agents.types import Box, Fact
 
 T = TypeVar("T")
@@ -52,7 +54,6 @@ SLOWEST = 0.01  # heights/s; floor of the usual speed, so that ratios are finite
 SAME = 0.6  # windows that hang together at this share of a peak's speed or more are one thing
 FAST = 2.0  # times the usual speed, from which an object is worth a fact of its own
 OBJECTS = 4  # followed in a frame, and told of in a window
-MEMORY = 1.0  # seconds; an object not seen for longer is forgotten
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
 MOVES = 0.3  # share of what is there; less that stands still is people who wait, edges and shadows
 LOOKED_AT = ("speed", "ratio")  # measures that a part of the picture can be asked for
@@ -60,33 +61,16 @@ STANDING = 0.002  # share of the picture that must stand out for it to be said t
 
 
 @dataclass(frozen=True)
-class Peak:
-    """The fastest window of one object in one frame. `odd` is its ratio, or its speed without references."""
-
-    odd: float
-    speed: float
-    box: Box
-    time: float
-    track: int = 0
-    sightings: int = 1
-
-    def reaches(self, old: Peak) -> float:
-        """Distance from an older peak over what it can have moved (half its height, and what its speed allows)."""
-        (a, b, c, d), (e, f, g, h) = self.box, old.box
-        reach = (d - b) / 2 + max(self.speed, old.speed) * (self.time - old.time)
-        return math.hypot(a + c - e - g, b + d - f - h) / 2 / max(reach, 1e-9)
-
-
-@dataclass(frozen=True)
 class Seen:
     """The measures of one frame and its peaks, fastest first."""
 
+    time: float
     speed: float = 0.0
     odd: float = 0.0
     moving: float = 0.0
     still: float = 0.0
-    size: Size | None = None
-    """Of the fastest thing; None where it is not whole."""
+    size: Size = field(default_factory=Size)
+    """Of the fastest object, as far as it is known."""
     peaks: tuple[Peak, ...] = ()
 
 
@@ -152,8 +136,7 @@ class Motion:
 
     def begin(self) -> None:
         """Forget the objects followed so far: a new stream starts."""
-        self._followed: list[Peak] = []
-        self._count = 0
+        self._tracks = Tracks()
         self._leader = Leader()
 
     def fit(self, references: Sequence[Sequence[Picture]]) -> None:
@@ -174,16 +157,14 @@ class Motion:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
 
         With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
-        speed), and `tall` and `wide` (of what leads, in times the usual height; 0 until it has been seen whole: a thing
-        that comes into the picture looks like a narrower one). One value a frame from `overlap` on, of that frame
-        against the one before it; a stream's first frame, which has none before it, takes the second's. A single
-        frame alone measures nothing.
+        speed, of the fastest object in its fastest frame of the last second), and `tall` and `wide` (of what leads, in
+        times the usual height; 0 until it has been seen whole: what comes into the picture looks narrower). One value
+        a frame from `overlap` on, of that frame against the one before it; a stream's first frame, which has none
+        before it, takes the second's. A single frame alone measures nothing.
         """
+        pictures = pictures[max(0, overlap - 1) :]
         seen = self._each(lambda step: self._see(length_of(step), step), steps_of(pictures, self._look))
-        seen = [replace(each, peaks=self._follow(each.peaks)) for each in seen]
-        known = max(0, overlap - 1)
-        sizes = [Size()] * known + [self._leader.size(each.odd, each.size) for each in seen[known:]]
-        return self._measured(pictures, seen, overlap, sizes)
+        return self._measured(pictures, _followed(seen, self._tracks, self._leader), min(overlap, 1))
 
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
@@ -192,6 +173,8 @@ class Motion:
         usual, fine = (steps_of(pictures, partial(self._look, tallest=tall)) for tall in (WORKING, 2 * WORKING))
         steps = zip(usual, fine, strict=True)
         seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
+        followed = _followed(seen, Tracks(), Leader())  # their numbers are not those of the stream's objects
+        seen = [replace(own, odd=each.odd) for own, each in zip(seen, followed, strict=True)]
         found = self._measured(pictures, seen, 0)
         # What the region leaves out does not stand still.
         return Measured({name: found.frames[name] for name in found.frames if name in LOOKED_AT}, found.facts)
@@ -214,13 +197,14 @@ class Motion:
         means, _ = self._means(length, moving, step)
         odd = means if self._usual is None else means / self._usual[:, None]
         peaks = _peaks(means, odd, self._windows_of(length.shape), step.time)
-        seen = Seen(float(means.max()), float(odd.max()), share_of(moving), peaks=peaks)
+        seen = Seen(step.time, float(means.max()), float(odd.max()), share_of(moving), peaks=peaks)
         if self._ground is None:
             return seen
         mask = self._ground.foreground(step.picture)
         standing = share_of(mask & ~moving) / max(share_of(mask), STANDING)
-        size = size_at(self._ground, step.picture, peaks[0].box) if peaks else None
-        return replace(seen, still=min(1.0, max(MOVES, standing)), size=size)
+        sizes = (size_at(self._ground, step.picture, peak.box) for peak in peaks)
+        peaks = tuple(replace(peak, size=size) for peak, size in zip(peaks, sizes, strict=True))
+        return replace(seen, still=min(1.0, max(MOVES, standing)), peaks=peaks)
 
     def _look(self, picture: Picture, tallest: int = WORKING) -> Gray:
         """What flow is computed of: grey, and where the ground is known, brighter where colour alone tells from it."""
@@ -254,35 +238,17 @@ class Motion:
         """The work on each step, in order; done by two threads, since flow takes most of a watch's time."""
         return list(self._threads.map(work, steps))
 
-    def _follow(self, peaks: tuple[Peak, ...]) -> tuple[Peak, ...]:
-        """Number the peaks by the object each belongs to: the nearest one seen lately, or a new one."""
-        if not peaks:
-            return peaks
-        found: list[Peak] = []
-        for peak in peaks:
-            free = [old for old in self._followed if 0 < peak.time - old.time <= MEMORY and peak.reaches(old) <= 1]
-            if free:
-                old = min(free, key=peak.reaches)
-                self._followed.remove(old)
-                found.append(replace(peak, track=old.track, sightings=old.sightings + 1))
-            else:
-                self._count += 1
-                found.append(replace(peak, track=self._count))
-        self._followed = found + [old for old in self._followed if 0 < peaks[0].time - old.time <= MEMORY]
-        return tuple(found)
-
-    def _measured(
-        self, pictures: Sequence[Picture], seen: list[Seen], overlap: int, sizes: Sequence[Size] = ()
-    ) -> Measured:
+    def _measured(self, pictures: Sequence[Picture], seen: list[Seen], overlap: int) -> Measured:
         if len(pictures) < 2:  # a measure of nothing would pass for a calm one
             text = f"motion needs two frames and got {len(pictures)}: nothing was compared"
             return Measured({}, (_fact("picture", "frames compared", 0.0, text),))
-        seen, sizes = [seen[0], *seen][overlap:], [*sizes[:1], *sizes][overlap:]
+        seen = [seen[0], *seen][overlap:]
         names = ("speed", "moving") if self._usual is None else ("speed", "moving", "still")
         frames = {name: tuple(float(getattr(each, name)) for each in seen) for name in names}
         if self._usual is not None:
             frames["ratio"] = tuple(each.odd for each in seen)
-            frames["tall"], frames["wide"] = (tuple(each.tall for each in sizes), tuple(each.wide for each in sizes))
+            frames["tall"] = tuple(each.size.tall for each in seen)
+            frames["wide"] = tuple(each.size.wide for each in seen)
         return Measured(frames, self._facts(seen))
 
     def _facts(self, seen: list[Seen]) -> tuple[Fact, ...]:
@@ -314,6 +280,20 @@ class Motion:
         where |= {"unit": "times usual", "measure": "motion.ratio"}
         text = f"{subject} {verb} {odd:.2g} times the usual speed here ({speed})"
         return _fact(subject, "speed ratio", odd, text, **where)
+
+
+def _followed(seen: Sequence[Seen], tracks: Tracks, leader: Leader) -> list[Seen]:
+    """The frames with their objects followed, each as odd as its oddest object has been lately, of that one's size."""
+    found = []
+    for each in seen:
+        peaks, oddest = tracks.follow(each.peaks, each.time), tracks.oddest(each.time)
+        if oddest is None:
+            odd, size = each.odd, leader.size(each.odd, 0, None)
+        else:
+            odd = max(each.odd, oddest.lately)
+            size = leader.size(odd, oddest.track, oddest.size if oddest.time == each.time else None)
+        found.append(replace(each, peaks=peaks, odd=odd, size=size))
+    return found
 
 
 def _share(name: str, value: float, text: str) -> Fact:

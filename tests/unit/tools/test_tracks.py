@@ -1,0 +1,61 @@
+"""Objects followed from frame to frame: how odd each has been lately, and how long it counts when it is not seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from alarm_agents.tools.tracks import HIDDEN, MEMORY, Peak, Tracks
+
+BETWEEN = 0.1
+"""Seconds from one frame to the next."""
+
+
+def peak(time: float, odd: float, x: float) -> Peak:
+    """A window in the middle of the picture's height, as wide as a tenth of the picture, around `x`."""
+    return Peak(odd, 0.3, (max(0.0, x - 0.05), 0.4, min(1.0, x + 0.05), 0.6), time)
+
+
+def oddest(tracks: Tracks, time: float) -> float:
+    """How odd the oddest object has been lately."""
+    found = tracks.oddest(time)
+    return 0.0 if found is None else found.lately
+
+
+def test_what_swings_its_limbs_is_as_fast_as_in_its_fastest_frame() -> None:
+    tracks, found = Tracks(), []
+    for place, odd in enumerate([1.2, 3.0, 1.1, 1.3, 2.8, 1.2]):
+        tracks.follow([peak(place * BETWEEN, odd, 0.3 + 0.03 * place)], place * BETWEEN)
+        found.append(oddest(tracks, place * BETWEEN))
+    assert found == [1.2, 3.0, 3.0, 3.0, 3.0, 3.0]
+
+
+def test_what_has_slowed_down_is_slow_after_a_while() -> None:
+    tracks, found = Tracks(), []
+    for place in range(15):
+        tracks.follow([peak(place * BETWEEN, 3.0 if place == 0 else 1.0, 0.5)], place * BETWEEN)
+        found.append(oddest(tracks, place * BETWEEN))
+    assert [odd > 1 for odd in found] == [place * BETWEEN < MEMORY - 1e-9 for place in range(15)]
+
+
+@pytest.mark.parametrize(("x", "lasts"), [(0.5, HIDDEN), (0.03, 0.0), (0.97, 0.0)])
+def test_what_is_hidden_lasts_and_what_was_at_the_edge_has_left(x: float, lasts: float) -> None:
+    tracks = Tracks()
+    tracks.follow([peak(0.0, 3.0, x)], 0.0)
+    for place in range(1, 6):
+        tracks.follow([peak(place * BETWEEN, 1.0, 0.3)], place * BETWEEN)
+        assert (oddest(tracks, place * BETWEEN) == 3.0) is (place * BETWEEN <= lasts)
+
+
+def test_two_at_once_keep_their_numbers_and_a_new_one_gets_its_own() -> None:
+    tracks = Tracks()
+    first = tracks.follow([peak(0.0, 2.0, 0.2), peak(0.0, 1.0, 0.8)], 0.0)
+    second = tracks.follow([peak(0.1, 2.0, 0.78), peak(0.1, 1.0, 0.22), peak(0.1, 0.5, 0.5)], 0.1)
+    assert [each.track for each in first] == [1, 2]
+    assert [(each.track, each.sightings, each.lately) for each in second] == [(2, 2, 2.0), (1, 2, 2.0), (3, 1, 0.5)]
+
+
+def test_time_that_jumps_makes_all_new() -> None:
+    tracks = Tracks()
+    tracks.follow([peak(0.0, 3.0, 0.5)], 0.0)
+    (after,) = tracks.follow([peak(5.0, 1.0, 0.5)], 5.0)
+    assert (after.track, after.sightings, oddest(tracks, 5.0)) == (2, 1, 1.0)
