@@ -4,7 +4,7 @@ Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlo
 foreground in person-sized windows; where references show the ground, what differs from it by colour alone counts, too.
 References teach three things: the still background (median of each pixel), how tall moving things are in each row of
 the picture (Siegel's robust line), and how fast they usually are there (median). Things are followed, and each counts
-as what it was in its fastest frame of the last second. Everything is in fractions of the picture and in seconds, so
+as what it was in its fastest frames of the last second. Everything is in fractions of the picture and in seconds, so
 pictures of any size and rate compare.
 
 It cannot see things on wheels that move at walking speed, and it takes a moving camera for moving things.
@@ -157,7 +157,7 @@ class Motion:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
 
         With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
-        speed, of the fastest object in its fastest frame of the last second), and `tall` and `wide` (of what leads, in
+        speed, of the fastest object in its fastest frames of the last second), and `tall` and `wide` (of what leads, in
         times the usual height; 0 until it has been seen whole: what comes into the picture looks narrower). One value
         a frame from `overlap` on, of that frame against the one before it; a stream's first frame, which has none
         before it, takes the second's. A single frame alone measures nothing.

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from statistics import quantiles
 
 from alarm_agents.tools.leader import Size
 from alarm_agents.types import Box
 
 MEMORY = 1.0
 """Seconds; an object not seen for longer is forgotten, and so is how fast it was before."""
+DECILES = 10
+"""Of an object's frames in that time the ninth decile is how fast it is: flow takes swinging limbs, and what is half
+hidden, for slow, and now and then a single frame for far too fast."""
 HIDDEN = 0.35
 """Seconds for which an object counts that is not among the fastest things any more, unless it was at an edge."""
 
@@ -30,10 +35,11 @@ class Peak:
     memory: tuple[tuple[float, float], ...] = ()
     """Time and `odd` of each sighting of its object in the last `MEMORY` seconds, this one among them."""
 
-    @property
+    @cached_property
     def lately(self) -> float:
-        """How odd its object has been lately, at most: flow takes swinging limbs, and what is half hidden, for slow."""
-        return max(odd for _, odd in self.memory)
+        """How odd its object has been lately, in its fastest frames."""
+        odds = [odd for _, odd in self.memory]
+        return quantiles(odds, n=DECILES, method="inclusive")[-1] if len(odds) > 1 else odds[0]
 
     def lasts(self, time: float) -> bool:
         """Whether its object is likely to be there still at that time."""

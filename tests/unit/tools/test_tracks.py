@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from alarm_agents.tools.tracks import HIDDEN, MEMORY, Peak, Tracks
+from alarm_agents.tools.tracks import HIDDEN, Peak, Tracks
 
 BETWEEN = 0.1
 """Seconds from one frame to the next."""
@@ -21,20 +21,22 @@ def oddest(tracks: Tracks, time: float) -> float:
     return 0.0 if found is None else found.lately
 
 
-def test_what_swings_its_limbs_is_as_fast_as_in_its_fastest_frame() -> None:
+def test_what_swings_its_limbs_is_nearly_as_fast_as_in_its_fastest_frames() -> None:
     tracks, found = Tracks(), []
-    for place, odd in enumerate([1.2, 3.0, 1.1, 1.3, 2.8, 1.2]):
+    for place, odd in enumerate([1.2, 3.0, 1.1, 3.0, 1.3, 1.2, 2.9, 1.0]):
         tracks.follow([peak(place * BETWEEN, odd, 0.3 + 0.03 * place)], place * BETWEEN)
         found.append(oddest(tracks, place * BETWEEN))
-    assert found == [1.2, 3.0, 3.0, 3.0, 3.0, 3.0]
+    assert found[0] == 1.2
+    assert all(2.7 < odd <= 3.0 for odd in found[1:])
 
 
-def test_what_has_slowed_down_is_slow_after_a_while() -> None:
+def test_a_single_frame_far_too_fast_hardly_counts_after_a_second() -> None:
     tracks, found = Tracks(), []
-    for place in range(15):
-        tracks.follow([peak(place * BETWEEN, 3.0 if place == 0 else 1.0, 0.5)], place * BETWEEN)
+    for place in range(25):
+        tracks.follow([peak(place * BETWEEN, 9.0 if place == 12 else 1.0, 0.5)], place * BETWEEN)
         found.append(oddest(tracks, place * BETWEEN))
-    assert [odd > 1 for odd in found] == [place * BETWEEN < MEMORY - 1e-9 for place in range(15)]
+    assert max(found) < 2.0
+    assert [odd > 1 for odd in found] == [12 <= place <= 21 for place in range(25)]  # and then it is forgotten
 
 
 @pytest.mark.parametrize(("x", "lasts"), [(0.5, HIDDEN), (0.03, 0.0), (0.97, 0.0)])
@@ -51,7 +53,11 @@ def test_two_at_once_keep_their_numbers_and_a_new_one_gets_its_own() -> None:
     first = tracks.follow([peak(0.0, 2.0, 0.2), peak(0.0, 1.0, 0.8)], 0.0)
     second = tracks.follow([peak(0.1, 2.0, 0.78), peak(0.1, 1.0, 0.22), peak(0.1, 0.5, 0.5)], 0.1)
     assert [each.track for each in first] == [1, 2]
-    assert [(each.track, each.sightings, each.lately) for each in second] == [(2, 2, 2.0), (1, 2, 2.0), (3, 1, 0.5)]
+    assert [(each.track, each.sightings, each.lately) for each in second] == [
+        (2, 2, pytest.approx(1.9)),
+        (1, 2, pytest.approx(1.9)),
+        (3, 1, 0.5),
+    ]
 
 
 def test_time_that_jumps_makes_all_new() -> None:
