@@ -13,8 +13,8 @@ from alarm_agents.types import Box
 
 MEMORY = 1.0
 """Seconds; an object not seen for longer is forgotten, and so is how fast it was before."""
-DECILES = 10
-"""Of an object's frames in that time the ninth decile is how fast it is: flow takes swinging limbs, and what is half
+QUARTERS = 4
+"""Of an object's frames in that time the upper quartile is how fast it is: flow takes swinging limbs, and what is half
 hidden, for slow, and now and then a single frame for far too fast."""
 HIDDEN = 0.35
 """Seconds for which an object counts that is not among the fastest things any more, unless it was at an edge."""
@@ -39,7 +39,7 @@ class Peak:
     def lately(self) -> float:
         """How odd its object has been lately, in its fastest frames."""
         odds = [odd for _, odd in self.memory]
-        return quantiles(odds, n=DECILES, method="inclusive")[-1] if len(odds) > 1 else odds[0]
+        return quantiles(odds, n=QUARTERS, method="inclusive")[-1] if len(odds) > 1 else odds[0]
 
     def lasts(self, time: float) -> bool:
         """Whether its object is likely to be there still at that time."""

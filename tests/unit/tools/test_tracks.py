@@ -23,20 +23,19 @@ def oddest(tracks: Tracks, time: float) -> float:
 
 def test_what_swings_its_limbs_is_nearly_as_fast_as_in_its_fastest_frames() -> None:
     tracks, found = Tracks(), []
-    for place, odd in enumerate([1.2, 3.0, 1.1, 3.0, 1.3, 1.2, 2.9, 1.0]):
+    for place, odd in enumerate([1.2, 3.0, 2.8, 1.1, 3.0, 1.3, 2.9, 1.0]):
         tracks.follow([peak(place * BETWEEN, odd, 0.3 + 0.03 * place)], place * BETWEEN)
         found.append(oddest(tracks, place * BETWEEN))
     assert found[0] == 1.2
-    assert all(2.6 < odd <= 3.0 for odd in found[1:])
+    assert all(2.5 < odd <= 3.0 for odd in found[1:])
 
 
-def test_a_single_frame_far_too_fast_hardly_counts_after_a_second() -> None:
+def test_a_single_frame_far_too_fast_does_not_count() -> None:
     tracks, found = Tracks(), []
     for place in range(25):
         tracks.follow([peak(place * BETWEEN, 9.0 if place == 12 else 1.0, 0.5)], place * BETWEEN)
         found.append(oddest(tracks, place * BETWEEN))
-    assert max(found) < 2.0
-    assert [odd > 1 for odd in found] == [12 <= place <= 21 for place in range(25)]  # and then it is forgotten
+    assert found == [1.0] * 25
 
 
 @pytest.mark.parametrize(("x", "lasts"), [(0.5, HIDDEN), (0.03, 0.0), (0.97, 0.0)])
@@ -53,11 +52,8 @@ def test_two_at_once_keep_their_numbers_and_a_new_one_gets_its_own() -> None:
     first = tracks.follow([peak(0.0, 2.0, 0.2), peak(0.0, 1.0, 0.8)], 0.0)
     second = tracks.follow([peak(0.1, 2.0, 0.78), peak(0.1, 1.0, 0.22), peak(0.1, 0.5, 0.5)], 0.1)
     assert [each.track for each in first] == [1, 2]
-    assert [(each.track, each.sightings, each.lately) for each in second] == [
-        (2, 2, pytest.approx(1.9)),
-        (1, 2, pytest.approx(1.9)),
-        (3, 1, 0.5),
-    ]
+    assert [(each.track, each.sightings) for each in second] == [(2, 2), (1, 2), (3, 1)]
+    assert [each.lately for each in second] == pytest.approx([1.75, 1.75, 0.5])
 
 
 def test_time_that_jumps_makes_all_new() -> None:
