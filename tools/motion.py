@@ -283,16 +283,15 @@ class Motion:
 
 
 def _followed(seen: Sequence[Seen], tracks: Tracks, leader: Leader) -> list[Seen]:
-    """The frames with their objects followed, each as odd as its oddest object has been lately, of that one's size."""
+    """The frames with their objects followed, each as odd as its oddest object is taken to be, of that one's size."""
     found = []
     for each in seen:
         peaks, oddest = tracks.follow(each.peaks, each.time), tracks.oddest(each.time)
-        if oddest is None:
-            odd, size = each.odd, leader.size(each.odd, 0, None)
-        else:
-            odd = max(each.odd, oddest.lately)
-            size = leader.size(odd, oddest.track, oddest.size if oddest.time == each.time else None)
-        found.append(replace(each, peaks=peaks, odd=odd, size=size))
+        odd, track, size = each.odd, 0, None
+        if oddest is not None:
+            odd, track = max(odd, oddest.at(each.time)), oddest.track
+            size = oddest.size if oddest.time == each.time else None
+        found.append(replace(each, peaks=peaks, odd=odd, size=leader.size(odd, track, size)))
     return found
 
 

@@ -41,11 +41,13 @@ class Peak:
         odds = [odd for _, odd in self.memory]
         return quantiles(odds, n=QUARTERS, method="inclusive")[-1] if len(odds) > 1 else odds[0]
 
-    def lasts(self, time: float) -> bool:
-        """Whether its object is likely to be there still at that time."""
+    def at(self, time: float) -> float:
+        """How odd its object is taken to be at that time: as lately, or more just now; 0 where it is likely gone."""
+        if time == self.time:
+            return max(self.odd, self.lately)
         x0, y0, x1, y1 = self.box
         inside = x0 > 0 and y0 > 0 and x1 < 1 and y1 < 1
-        return time - self.time <= (HIDDEN if inside else 0.0)
+        return self.lately if inside and time - self.time <= HIDDEN else 0.0
 
     def next_to(self, old: Peak) -> Peak:
         """It as the next sighting of the older one's object."""
@@ -82,5 +84,5 @@ class Tracks:
         return tuple(found)
 
     def oddest(self, time: float) -> Peak | None:
-        """The latest sighting of the object that has been the oddest lately, of those that last; None without any."""
-        return max((peak for peak in self._followed if peak.lasts(time)), key=lambda peak: peak.lately, default=None)
+        """The latest sighting of the object that is taken to be the oddest at that time; None without any."""
+        return max(self._followed, key=lambda peak: peak.at(time), default=None)

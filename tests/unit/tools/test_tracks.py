@@ -16,9 +16,9 @@ def peak(time: float, odd: float, x: float) -> Peak:
 
 
 def oddest(tracks: Tracks, time: float) -> float:
-    """How odd the oddest object has been lately."""
+    """How odd the oddest object is taken to be."""
     found = tracks.oddest(time)
-    return 0.0 if found is None else found.lately
+    return 0.0 if found is None else found.at(time)
 
 
 def test_what_swings_its_limbs_is_nearly_as_fast_as_in_its_fastest_frames() -> None:
@@ -30,12 +30,12 @@ def test_what_swings_its_limbs_is_nearly_as_fast_as_in_its_fastest_frames() -> N
     assert all(2.5 < odd <= 3.0 for odd in found[1:])
 
 
-def test_a_single_frame_far_too_fast_does_not_count() -> None:
+def test_a_single_frame_far_too_fast_counts_in_that_frame_alone() -> None:
     tracks, found = Tracks(), []
     for place in range(25):
         tracks.follow([peak(place * BETWEEN, 9.0 if place == 12 else 1.0, 0.5)], place * BETWEEN)
         found.append(oddest(tracks, place * BETWEEN))
-    assert found == [1.0] * 25
+    assert found == [9.0 if place == 12 else 1.0 for place in range(25)]
 
 
 @pytest.mark.parametrize(("x", "lasts"), [(0.5, HIDDEN), (0.03, 0.0), (0.97, 0.0)])
