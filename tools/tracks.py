@@ -6,16 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import quantiles
 
 from alarm_agents.tools.leader import Size
 from alarm_agents.types import Box
 
 MEMORY = 1.0
 """Seconds; an object not seen for longer is forgotten, and so is how fast it was before."""
-QUARTERS = 4
-"""Of an object's frames in that time the upper quartile is how fast it is: flow takes swinging limbs, and what is half
-hidden, for slow, and now and then a single frame for far too fast."""
+MOSTLY = 0.8
+"""Share of an object's frames in that time in which it is no faster than it counts: flow takes swinging limbs, and what
+is half hidden, for slow; what has just come in, and now and then any other, for far too fast."""
 HIDDEN = 0.35
 """Seconds for which an object counts that is not among the fastest things any more, unless it was at an edge."""
 
@@ -37,9 +36,9 @@ class Peak:
 
     @cached_property
     def lately(self) -> float:
-        """How odd its object has been lately, in its fastest frames."""
-        odds = [odd for _, odd in self.memory]
-        return quantiles(odds, n=QUARTERS, method="inclusive")[-1] if len(odds) > 1 else odds[0]
+        """How odd its object has been lately, in its fastest frames but a few."""
+        odds = sorted(odd for _, odd in self.memory)
+        return odds[int(MOSTLY * (len(odds) - 1))]
 
     def at(self, time: float) -> float:
         """How odd its object is taken to be at that time: as lately, or more just now; 0 where it is likely gone."""
