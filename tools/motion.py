@@ -4,8 +4,8 @@ Dense inverse-search optical flow (Kroeger et al., ECCV 2016; `cv2.DISOpticalFlo
 foreground in person-sized windows; where references show the ground, what differs from it by colour alone counts, too.
 References teach three things: the still background (median of each pixel), how tall moving things are in each row of
 the picture (Siegel's robust line), and how fast they usually are there (median). Things are followed, and each counts
-as what it was in its fastest frames of the last second. Everything is in fractions of the picture and in seconds, so
-pictures of any size and rate compare.
+by the 80th percentile of its last second. Everything is in fractions of the picture and in seconds, so pictures of any
+size and rate compare.
 
 It cannot see things on wheels that move at walking speed, and it takes a moving camera for moving things.
 """
@@ -157,14 +157,15 @@ class Motion:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
 
         With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
-        speed, of the fastest object in its fastest frames of the last second), and `tall` and `wide` (of what leads, in
+        speed, of the fastest object by the 80th percentile of its last second), and `tall` and `wide` (of what leads, in
         times the usual height; 0 until it has been seen whole: what comes into the picture looks narrower). One value
         a frame from `overlap` on, of that frame against the one before it; a stream's first frame, which has none
         before it, takes the second's. A single frame alone measures nothing.
         """
         pictures = pictures[max(0, overlap - 1) :]
         seen = self._each(lambda step: self._see(length_of(step), step), steps_of(pictures, self._look))
-        return self._measured(pictures, _followed(seen, self._tracks, self._leader), min(overlap, 1))
+        led = [self._led(each, picture) for each, picture in zip(seen, pictures[1:], strict=True)]
+        return self._measured(pictures, led, min(overlap, 1))
 
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
         """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
@@ -173,9 +174,8 @@ class Motion:
         usual, fine = (steps_of(pictures, partial(self._look, tallest=tall)) for tall in (WORKING, 2 * WORKING))
         steps = zip(usual, fine, strict=True)
         seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
-        followed = _followed(seen, Tracks(), Leader())  # their numbers are not those of the stream's objects
-        seen = [replace(own, odd=each.odd) for own, each in zip(seen, followed, strict=True)]
-        found = self._measured(pictures, seen, 0)
+        tracks = Tracks()  # whose numbers say nothing of the stream's objects
+        found = self._measured(pictures, [replace(each, odd=_followed(each, tracks)[0].odd) for each in seen], 0)
         # What the region leaves out does not stand still.
         return Measured({name: found.frames[name] for name in found.frames if name in LOOKED_AT}, found.facts)
 
@@ -202,9 +202,15 @@ class Motion:
             return seen
         mask = self._ground.foreground(step.picture)
         standing = share_of(mask & ~moving) / max(share_of(mask), STANDING)
-        sizes = (size_at(self._ground, step.picture, peak.box) for peak in peaks)
-        peaks = tuple(replace(peak, size=size) for peak, size in zip(peaks, sizes, strict=True))
-        return replace(seen, still=min(1.0, max(MOVES, standing)), peaks=peaks)
+        return replace(seen, still=min(1.0, max(MOVES, standing)))
+
+    def _led(self, seen: Seen, picture: Picture) -> Seen:
+        """The stream's next frame: its objects followed, and the size of the one that leads."""
+        seen, oddest = _followed(seen, self._tracks)
+        if oddest is None or self._ground is None:
+            return replace(seen, size=self._leader.size(seen.odd, 0, None))
+        size = size_at(self._ground, picture, oddest.box) if oddest in seen.peaks else None
+        return replace(seen, size=self._leader.size(seen.odd, oddest.track, size))
 
     def _look(self, picture: Picture, tallest: int = WORKING) -> Gray:
         """What flow is computed of: grey, and where the ground is known, brighter where colour alone tells from it."""
@@ -282,17 +288,10 @@ class Motion:
         return _fact(subject, "speed ratio", odd, text, **where)
 
 
-def _followed(seen: Sequence[Seen], tracks: Tracks, leader: Leader) -> list[Seen]:
-    """The frames with their objects followed, each as odd as its oddest object is taken to be, of that one's size."""
-    found = []
-    for each in seen:
-        peaks, oddest = tracks.follow(each.peaks, each.time), tracks.oddest(each.time)
-        odd, track, size = each.odd, 0, None
-        if oddest is not None:
-            odd, track = max(odd, oddest.at(each.time)), oddest.track
-            size = oddest.size if oddest.time == each.time else None
-        found.append(replace(each, peaks=peaks, odd=odd, size=leader.size(odd, track, size)))
-    return found
+def _followed(seen: Seen, tracks: Tracks) -> tuple[Seen, Peak | None]:
+    """The next frame with its objects followed, as odd as the oddest of them is taken to be; and that one."""
+    peaks, oddest = tracks.follow(seen.peaks, seen.time), tracks.oddest(seen.time)
+    return replace(seen, peaks=peaks, odd=oddest.at(seen.time) if oddest else 0.0), oddest
 
 
 def _share(name: str, value: float, text: str) -> Fact:

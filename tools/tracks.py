@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from alarm_agents.tools.leader import Size
 from alarm_agents.types import Box
 
 MEMORY = 1.0
 """Seconds; an object not seen for longer is forgotten, and so is how fast it was before."""
-MOSTLY = 0.8
-"""Share of an object's frames in that time in which it is no faster than it counts: flow takes swinging limbs, and what
-is half hidden, for slow; what has just come in, and now and then any other, for far too fast."""
+QUANTILE = 0.8
+"""How fast an object counts among its frames in that time, the lower one of two: flow takes swinging limbs, and what is
+half hidden, for slow; what has just come in, and now and then any other, for far too fast."""
 HIDDEN = 0.35
 """Seconds for which an object counts that is not among the fastest things any more, unless it was at an edge."""
 
@@ -27,22 +26,20 @@ class Peak:
     speed: float
     box: Box
     time: float
-    size: Size | None = None
-    """None where it is not whole, or nothing is known of usual sizes."""
     track: int = 0
     sightings: int = 1
-    memory: tuple[tuple[float, float], ...] = ()
-    """Time and `odd` of each sighting of its object in the last `MEMORY` seconds, this one among them."""
+    before: tuple[tuple[float, float], ...] = ()
+    """Time and `odd` of the sightings of its object in the `MEMORY` seconds before."""
 
     @cached_property
     def lately(self) -> float:
-        """How odd its object has been lately, in its fastest frames but a few."""
-        odds = sorted(odd for _, odd in self.memory)
-        return odds[int(MOSTLY * (len(odds) - 1))]
+        """How odd its object has been in the last `MEMORY` seconds: the `QUANTILE`."""
+        odds = sorted([self.odd, *(odd for _, odd in self.before)])
+        return odds[int(QUANTILE * (len(odds) - 1))]
 
     def at(self, time: float) -> float:
         """How odd its object is taken to be at that time: as lately, or more just now; 0 where it is likely gone."""
-        if time == self.time:
+        if not time > self.time:  # it is of this frame, whatever the frame's time is
             return max(self.odd, self.lately)
         x0, y0, x1, y1 = self.box
         inside = x0 > 0 and y0 > 0 and x1 < 1 and y1 < 1
@@ -50,8 +47,8 @@ class Peak:
 
     def next_to(self, old: Peak) -> Peak:
         """It as the next sighting of the older one's object."""
-        memory = tuple(each for each in old.memory if self.time - each[0] < MEMORY)
-        return replace(self, track=old.track, sightings=old.sightings + 1, memory=(*memory, (self.time, self.odd)))
+        before = (each for each in (*old.before, (old.time, old.odd)) if self.time - each[0] < MEMORY)
+        return replace(self, track=old.track, sightings=old.sightings + 1, before=tuple(before))
 
     def reaches(self, old: Peak) -> float:
         """Distance from an older peak over what it can have moved (half its height, and what its speed allows)."""
@@ -78,7 +75,7 @@ class Tracks:
                 found.append(peak.next_to(near))
             else:
                 self._count += 1
-                found.append(replace(peak, track=self._count, memory=((peak.time, peak.odd),)))
+                found.append(replace(peak, track=self._count))
         self._followed = [*found, *known]
         return tuple(found)
 

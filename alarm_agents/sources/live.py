@@ -165,11 +165,12 @@ class LiveSource:
             atexit.unregister(self._leave)
 
     def _leave(self) -> None:
-        """Let the reader end before the interpreter does: PyAV asks Python for the time while FFmpeg waits for data,
-        which crashes the process when Python is no longer there.
+        """Let the reader end before the interpreter does.
+
+        While FFmpeg waits for data PyAV asks Python for the time, which crashes the process when Python has gone.
         """
         self.stop()
-        self._reader.join(timeout=0.2)
+        self._reader.join(timeout=0.2)  # with the next picture, where the camera works
         if self._reader.is_alive():
             _log.warning("%s: its connection hangs and is given up within %.0f s", self.name, SILENCE)
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # the next Ctrl-C leaves at once

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from alarm_agents.tools.tracks import HIDDEN, Peak, Tracks
@@ -68,3 +70,11 @@ def test_time_that_jumps_makes_all_new() -> None:
     tracks.follow([peak(0.0, 3.0, 0.5)], 0.0)
     (after,) = tracks.follow([peak(5.0, 1.0, 0.5)], 5.0)
     assert (after.track, after.sightings, oddest(tracks, 5.0)) == (2, 1, 1.0)
+
+
+@pytest.mark.parametrize("time", [math.nan, 0.0])
+def test_where_times_say_nothing_each_frame_counts_by_itself(time: float) -> None:
+    tracks = Tracks()
+    for odd in (3.0, 1.0, 2.0):
+        tracks.follow([peak(time, odd, 0.5)], time)
+        assert oddest(tracks, time) == odd
