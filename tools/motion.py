@@ -157,7 +157,7 @@ class Motion:
         """`speed` of the fastest thing (heights/s), `moving` (share of the picture), and what references allow to say.
 
         With references: `still` (share in [0, 1] of what stands out that does not move), `ratio` (times the usual
-        speed, of the fastest object by the 80th percentile of its last second), and `tall` and `wide` (of what leads, in
+        speed: of the fastest object, the 80th percentile of its last second), and `tall` and `wide` (of what leads, in
         times the usual height; 0 until it has been seen whole: what comes into the picture looks narrower). One value
         a frame from `overlap` on, of that frame against the one before it; a stream's first frame, which has none
         before it, takes the second's. A single frame alone measures nothing.
