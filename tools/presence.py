@@ -6,6 +6,7 @@ left behind, somebody who loiters, a belt that stands still; and a gap where thi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ PATCH = 8  # cells; less that stays is an edge or a shadow
 BRIGHT = 0.05  # share of the ground's brightness by which a bright place may differ more: it may be over-exposed
 SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and no person
 PARTED = 0.4  # usual heights between parts of one thing
+SEEN = 0.5  # share of what stays, less of which to be seen is hidden
 LONG = 10.0  # seconds that one reference must last to tell what stays and what comes back
 MISSED = 0.2  # share of the area of a whole thing; less that fails to come is jitter
 
@@ -54,6 +56,20 @@ class _Empty(NamedTuple):
     def of(cls, ground: Colours, contrast: float) -> _Empty:
         cells = _coarse(ground)
         return cls(ground, cells, np.asarray(contrast + BRIGHT * cells, np.float32))
+
+
+class _Stay(NamedTuple):
+    """Something that stays."""
+
+    seconds: float
+    hidden: bool
+    """Whether hardly any of it is to be seen at the moment."""
+    thing: Thing
+
+    @property
+    def counts(self) -> float:
+        """Seconds for which it counts: who hides it may have taken it, so then only their square root."""
+        return math.sqrt(self.seconds) if self.hidden else self.seconds
 
 
 class Presence:
@@ -91,6 +107,8 @@ class Presence:
 
     def measure(self, frames: Sequence[Picture], overlap: int) -> Measured:
         """`stays` and `left` (seconds, at least `SETTLED`): the longest stay of anything, and of anything small.
+
+        What is hidden at the moment may have been taken, and counts for the square root of its seconds.
 
         Where things come regularly also `absent` (share of a whole thing that is not where one should be by now, at
         least `MISSED`). One value a frame from `overlap` on.
@@ -142,7 +160,8 @@ class Presence:
     def _staying(self, cells: Cells, picture: Picture) -> dict[str, tuple[float, Fact | None]]:
         """The longest stay of anything and of small things, in seconds, with a fact where there is one."""
         assert self._ground is not None
-        longest: dict[str, tuple[float, Thing]] = {}
+        longest: dict[str, _Stay] = {}
+        shown = cells.shown
         for thing in things((cells.stay > SETTLED).astype(np.uint8), self._ground.height):
             if thing.area < PATCH:
                 continue
@@ -150,12 +169,12 @@ class Presence:
             inside = cells.stay[y0:y1, x0:x1] > SETTLED
             # Something else that stays may touch it: what has stayed longest counts.
             seconds, alone = (float(np.sort(c[y0:y1, x0:x1][inside])[-FEW]) for c in (cells.stay, cells.alone))
+            stay = _Stay(seconds, bool(shown[y0:y1, x0:x1][inside].mean() < SEEN), thing)
             for name in ("stays", "left") if alone > SETTLED else ("stays",):
-                if name not in longest or seconds > longest[name][0]:
-                    longest[name] = seconds, thing
+                longest[name] = max(longest.get(name, stay), stay, key=lambda each: each.counts)
         told: dict[str, tuple[float, Fact | None]] = {"stays": (SETTLED, None), "left": (SETTLED, None)}
-        for name, (seconds, thing) in longest.items():
-            told[name] = seconds, _stay_fact(name, seconds, thing, thing.region(cells.stay.shape), picture)
+        for name, stay in longest.items():
+            told[name] = stay.counts, _stay_fact(name, stay, stay.thing.region(cells.stay.shape), picture)
         return told
 
     def _clocks(self, run: Sequence[Picture]) -> Iterator[Cells]:
@@ -204,14 +223,15 @@ def _whole(mask: Mask) -> Mask:
     return np.asarray(mask & inner[parts])
 
 
-def _stay_fact(name: str, seconds: float, thing: Thing, region: Box, picture: Picture) -> Fact:
+def _stay_fact(name: str, stay: _Stay, region: Box, picture: Picture) -> Fact:
     what = "something small" if name == "left" else "something"
+    said = f"{what}, {stay.thing.tall:.2g} times as tall as things usually are, has been there for {stay.seconds:.1f} s"
     return Fact(
         subject="thing",
         attribute="stays",
-        value=float(f"{seconds:.3g}"),
+        value=float(f"{stay.seconds:.3g}"),
         unit="s",
-        text=f"{what}, {thing.tall:.2g} times as tall as things usually are, has been there for {seconds:.1f} s",
+        text=f"{said}, and is hidden now" if stay.hidden else said,
         region=region,
         time=picture.time,
         perceiver="presence",

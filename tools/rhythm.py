@@ -48,6 +48,11 @@ class Cells:
     gone: Clock
     """How long nothing has, or had before something came."""
 
+    @property
+    def shown(self) -> Mask:
+        """Where what a cell shows for good is to be seen at the moment."""
+        return self.mask & (np.abs(self.level - self.held) < SAME)
+
     @classmethod
     def first(cls, mask: Mask, level: Clock) -> Cells:
         """At a stream's beginning, where all clocks start."""

@@ -78,6 +78,14 @@ def test_who_passes_does_not_stop_the_clock(presence: Presence) -> None:
     assert clock[-1] == pytest.approx(6.4, abs=0.2)
 
 
+def test_what_is_hidden_counts_for_less_until_it_is_seen_again(presence: Presence) -> None:
+    hiding = [[bag(80), (70, 40, 30, 50, SOMEBODY)]] * 8
+    clock = left(presence, [[], *[[bag(80)]] * 60, *hiding, *[[bag(80)]] * 2])
+    assert clock[60] == pytest.approx(5.9, abs=0.1)
+    assert all(SETTLED < seconds == pytest.approx(2.5, abs=0.2) for seconds in clock[61:69]), "it may have been taken"
+    assert clock[-1] == pytest.approx(6.9, abs=0.1)
+
+
 def test_what_is_taken_ends_though_who_takes_it_stands_there(presence: Presence) -> None:
     taker = [(82, 60, 4, TALL, SOMEBODY)]
     clock = left(presence, [[], *[[bag(80)]] * 40, *[taker] * 10])
