@@ -169,7 +169,8 @@ class Presence:
             inside = cells.stay[y0:y1, x0:x1] > SETTLED
             # Something else that stays may touch it: what has stayed longest counts.
             seconds, alone = (float(np.sort(c[y0:y1, x0:x1][inside])[-FEW]) for c in (cells.stay, cells.alone))
-            stay = _Stay(seconds, bool(shown[y0:y1, x0:x1][inside].mean() < SEEN), thing)
+            old = cells.stay[y0:y1, x0:x1] > seconds / 2
+            stay = _Stay(seconds, bool(shown[y0:y1, x0:x1][old].mean() < SEEN), thing)
             for name in ("stays", "left") if alone > SETTLED else ("stays",):
                 longest[name] = max(longest.get(name, stay), stay, key=lambda each: each.counts)
         told: dict[str, tuple[float, Fact | None]] = {"stays": (SETTLED, None), "left": (SETTLED, None)}
