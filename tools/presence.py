@@ -62,14 +62,14 @@ class _Stay(NamedTuple):
     """Something that stays."""
 
     seconds: float
-    hidden: bool
-    """Whether hardly any of it is to be seen at the moment."""
+    shown: float
+    """Share of it that is to be seen at the moment."""
     thing: Thing
 
     @property
     def counts(self) -> float:
-        """Seconds for which it counts: who hides it may have taken it, so then only their square root."""
-        return math.sqrt(self.seconds) if self.hidden else self.seconds
+        """Seconds for which it counts: who hides it may have taken it, so then down to only their cube root."""
+        return float(self.seconds ** ((1 + 2 * self.shown) / 3))
 
 
 class Presence:
@@ -108,7 +108,7 @@ class Presence:
     def measure(self, frames: Sequence[Picture], overlap: int) -> Measured:
         """`stays` and `left` (seconds, at least `SETTLED`): the longest stay of anything, and of anything small.
 
-        What is hidden at the moment may have been taken, and counts for the square root of its seconds.
+        What is hidden at the moment may have been taken, and counts for as little as the cube root of its seconds.
 
         Where things come regularly also `absent` (share of a whole thing that is not where one should be by now, at
         least `MISSED`). One value a frame from `overlap` on.
@@ -170,7 +170,7 @@ class Presence:
             # Something else that stays may touch it: what has stayed longest counts.
             seconds, alone = (float(np.sort(c[y0:y1, x0:x1][inside])[-FEW]) for c in (cells.stay, cells.alone))
             old = cells.stay[y0:y1, x0:x1] > seconds / 2
-            stay = _Stay(seconds, bool(shown[y0:y1, x0:x1][old].mean() < SEEN), thing)
+            stay = _Stay(seconds, float(shown[y0:y1, x0:x1][old].mean()), thing)
             for name in ("stays", "left") if alone > SETTLED else ("stays",):
                 longest[name] = max(longest.get(name, stay), stay, key=lambda each: each.counts)
         told: dict[str, tuple[float, Fact | None]] = {"stays": (SETTLED, None), "left": (SETTLED, None)}
@@ -232,7 +232,7 @@ def _stay_fact(name: str, stay: _Stay, region: Box, picture: Picture) -> Fact:
         attribute="stays",
         value=float(f"{stay.seconds:.3g}"),
         unit="s",
-        text=f"{said}, and is hidden now" if stay.hidden else said,
+        text=f"{said}, and is hidden now" if stay.shown < SEEN else said,
         region=region,
         time=picture.time,
         perceiver="presence",

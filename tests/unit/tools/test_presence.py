@@ -82,7 +82,7 @@ def test_what_is_hidden_counts_for_less_until_it_is_seen_again(presence: Presenc
     hiding = [[bag(80), (70, 40, 30, 50, SOMEBODY)]] * 8
     clock = left(presence, [[], *[[bag(80)]] * 60, *hiding, *[[bag(80)]] * 2])
     assert clock[60] == pytest.approx(5.9, abs=0.1)
-    assert all(SETTLED < seconds == pytest.approx(2.5, abs=0.2) for seconds in clock[61:69]), "it may have been taken"
+    assert all(SETTLED < seconds == pytest.approx(1.9, abs=0.1) for seconds in clock[61:69]), "it may have been taken"
     assert clock[-1] == pytest.approx(6.9, abs=0.1)
 
 
