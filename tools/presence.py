@@ -6,7 +6,6 @@ left behind, somebody who loiters, a belt that stands still; and a gap where thi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
