@@ -16,9 +16,9 @@ from alarm_agents.demo.tiny.shapes import SHAPES, Shape
 from alarm_agents.errors import ConfigurationError, MissingExtraError
 
 FOLDER = Path("~/.cache/alarm-agents")
-CLIPS, HELD_OUT = 90, 4
-STEPS = 1_320
-"""Steps of training, which take some twelve minutes of one core's time."""
+CLIPS, HELD_OUT = 360, 16
+STEPS = 2_000
+"""Steps of training, which take some twenty minutes of one core's time."""
 
 
 @commands.command(

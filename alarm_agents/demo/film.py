@@ -31,13 +31,13 @@ def shoot(scene: Scene, file: Path) -> None:
     write_labels(labels_file(file), labels(scene.implanted, scene.frames))
 
 
-def frames(scene: Scene, every: int = 1) -> Iterator[Image]:
-    """The clip's pictures (HEIGHT, WIDTH, 3), BGR; all of them, or one in so many."""
+def frames(scene: Scene, wanted: Sequence[int] | None = None) -> Iterator[Image]:
+    """The clip's pictures (HEIGHT, WIDTH, 3), BGR; all of them, or those of the wanted frames."""
     rng = np.random.default_rng([scene.seed, 3])
     phase = rng.uniform(0, 2 * math.pi)
     # Each frame takes another part of one sheet of noise: new noise for each would take longer than drawing.
     sheet = rng.standard_normal((2 * HEIGHT, 2 * WIDTH, 3), np.float32) * NOISE
-    for index in range(0, scene.frames, every):
+    for index in range(scene.frames) if wanted is None else wanted:
         time = index / FPS
         small = cv2.resize(scene.draw(time), (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32)
         light = 1 + DRIFT * math.sin(2 * math.pi * time / DRIFT_SECONDS + phase)
