@@ -51,7 +51,7 @@ class Cells:
     @property
     def shown(self) -> Mask:
         """Where what a cell shows for good is to be seen at the moment."""
-        return self.mask & (np.abs(self.level - self.held) < SAME)
+        return np.asarray(self.mask & (np.abs(self.level - self.held) < SAME))
 
     @classmethod
     def first(cls, mask: Mask, level: Clock) -> Cells:
