@@ -17,7 +17,7 @@ help:  ## say what there is
 demo: .venv/.installed  ## watch generated clips: learn normal, find what is not, say why
 	.venv/bin/alarm demo
 
-demo-mllm: .venv-models/.installed  ## the walkway on tiny models: train those that are missing (half an hour, once), watch, measure
+demo-mllm: .venv-models/.installed  ## the walkway on tiny models: train those that are missing (three quarters of an hour, once), watch, measure
 	.venv-models/bin/alarm models train-tiny
 	.venv-models/bin/alarm demo --world walkway_mllm --render-only .alarm/mllm
 	.venv-models/bin/alarm test .alarm/mllm/walkway_mllm.yaml
