@@ -39,6 +39,7 @@ BRIGHT = 0.05  # share of the ground's brightness by which a bright place may di
 SMALL = 0.6  # times usual height: less than that, high and wide, is a thing and no person
 PARTED = 0.4  # usual heights between parts of one thing
 SEEN = 0.5  # share of what stays, less of which to be seen is hidden
+WHOLE = 0.8  # the same, from which on it is seen whole: its edges flicker
 LONG = 10.0  # seconds that one reference must last to tell what stays and what comes back
 MISSED = 0.2  # share of the area of a whole thing; less that fails to come is jitter
 
@@ -68,7 +69,7 @@ class _Stay(NamedTuple):
     @property
     def counts(self) -> float:
         """Seconds for which it counts: who hides it may have taken it, so then down to only their cube root."""
-        return float(self.seconds ** ((1 + 2 * self.shown) / 3))
+        return float(self.seconds ** ((1 + 2 * min(1.0, self.shown / WHOLE)) / 3))
 
 
 class Presence:
