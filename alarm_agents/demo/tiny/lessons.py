@@ -43,8 +43,8 @@ from alarm_agents.types import Box, Label, Parse, Perception, Provenance, Rule, 
 APART = 24
 """Frames from one stretch to the next: few of each clip, and many clips, as models learn clips by heart."""
 AGAIN = {True: 0.5, False: 0.25}
-"""Share of the anomalous and of the normal stretches that are looked at again. These and the next were set to what
-models trained before did on the clips of seeds 20 to 23."""
+"""Share of the anomalous and of the normal stretches that are looked at again. This and the shares and log-odds below
+are what models that were trained before did on the clips of seeds 20 to 23."""
 MISTAKEN = {True: (0.36, 0.12), False: (0.05, 0.01)}
 """Share of the perceptions of anomalous and of normal stretches that tell of something else than is there, one by one
 and all at once: what is hard to see escapes every eye, so a reasoner has to look for itself."""

@@ -123,24 +123,6 @@ def test_places_overlap_wholly_where_they_are_right_and_not_at_all_where_none_is
 
 
 @pytest.mark.models
-def test_models_trained_at_once_are_what_each_alone_is(lessons: Lessons, tmp_path: Path) -> None:
-    pytest.importorskip("transformers", reason="needs the extra transformers")
-    from alarm_agents.demo.tiny.shapes import SHAPES
-    from alarm_agents.demo.tiny.together import train_all
-    from alarm_agents.demo.tiny.train import train
-
-    told: list[str] = []
-    both = dict.fromkeys(SHAPES[:2], lessons)
-    found = train_all(
-        both, lessons, tmp_path, steps=4, minutes=5, progress=lambda name, _share, _text: told.append(name)
-    )
-    assert set(found) == set(told) == {shape.name for shape in both}
-    alone = train(SHAPES[1], lessons, lessons, tmp_path / "alone", steps=4, minutes=5)
-    assert found[SHAPES[1].name].loss == pytest.approx(alone.loss, rel=0.05)
-    assert (tmp_path / SHAPES[0].name / "model.safetensors").is_file()
-
-
-@pytest.mark.models
 def test_a_minute_of_training_gives_a_model_that_answers_its_agents(lessons: Lessons, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs the extra transformers")
     pytest.importorskip("llguidance", reason="needs the extra transformers")
