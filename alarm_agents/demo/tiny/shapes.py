@@ -42,7 +42,7 @@ class Shape:
 
 
 SHAPES = (
-    Shape("tiny-a", seed=1, side=160, patch=16, vision_layers=4, text_layers=2),
+    Shape("tiny-a", seed=1, side=168, patch=14, vision_layers=4, text_layers=2),
     Shape("tiny-b", seed=2, side=144, patch=12, vision_layers=2, text_layers=3),
     Shape("tiny-c", seed=3, side=192, patch=16, vision_layers=3, text_layers=2),
 )
