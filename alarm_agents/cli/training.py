@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from alarm_agents.cli.app import JsonOption
 from alarm_agents.cli.models import commands
@@ -18,7 +19,7 @@ from alarm_agents.errors import ConfigurationError, MissingExtraError
 FOLDER = Path("~/.cache/alarm-agents")
 CLIPS, HELD_OUT = 360, 16
 STEPS = 2_000
-"""Steps of training, which take some twelve minutes of two cores."""
+"""Steps of training, which take some thirteen minutes of two cores."""
 
 
 @commands.command(
@@ -65,14 +66,10 @@ def _train(shapes: list[Shape], folder: Path, clips: int, steps: int, minutes: f
         lessons = gather(seeds[:clips], lambda done: progress.update(rendering, completed=done))
         held_out = joined(gather(seeds[clips:], lambda done: progress.update(rendering, completed=clips + done)))
         for shape in shapes:
-            task = progress.add_task(shape.name, total=1.0)
-
-            def tell(share: float, text: str, task: TaskID = task, name: str = shape.name) -> None:
-                progress.update(task, completed=share, description=f"{name} {text}")
-
+            tell = _teller(progress, shape.name)
             own = share_of(lessons, SHAPES.index(shape), len(SHAPES))
             result = train(shape, own, held_out, folder / shape.name, steps=steps, minutes=minutes, progress=tell)
-            progress.update(task, completed=1.0, description=shape.name)
+            tell(1.0, "")
             auroc, places = ("-" if value is None else f"{value:.3f}" for value in (result.auroc, result.places))
             note(
                 f"{shape.name}: {result.steps} steps in {result.seconds / 60:.1f} minutes; on clips that it has not "
@@ -81,3 +78,13 @@ def _train(shapes: list[Shape], folder: Path, clips: int, steps: int, minutes: f
             )
             found.append({"name": shape.name, **vars(result)})
     return found
+
+
+def _teller(progress: Progress, name: str) -> Callable[[float, str], None]:
+    """A bar of that name, and what moves it to a share and says what is being done."""
+    task = progress.add_task(name, total=1.0)
+
+    def tell(share: float, text: str) -> None:
+        progress.update(task, completed=share, description=f"{name} {text}")
+
+    return tell
