@@ -2,11 +2,16 @@
 
 Each thing that stands out is cut out, brought to one size and described in 16 parts by its edges (histograms of
 oriented gradients, Dalal and Triggs, CVPR 2005), its brightness and its colour. Size and speed do not count.
+
+A seam or a shadow that touches a thing widens its frame, and then each part is held against another part of what the
+references show. So a thing counts as odd as it looks in the frame that becomes it best.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,7 +19,7 @@ from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
 from alarm_agents.tools.expert import Measured
-from alarm_agents.tools.likeness import Compares, Descriptors
+from alarm_agents.tools.likeness import Bank, Compares, Descriptors
 from alarm_agents.tools.scene import Colours, Ground, Thing, gray, lasting, small, thinned
 from alarm_agents.types import Fact
 
@@ -25,6 +30,8 @@ EVERY = 2  # frames from one look to the next: looks change less than places do
 STUDIED = 150  # frames a run that are learned from at most
 ALIKE = 0.05  # distance of descriptors under which parts look the same
 LEAST = 0.5  # times usual; see geometry
+DOUBTED = 2.0  # times usual; what looks odder is framed anew before it is said
+PULLED = (0.06, 0.12)  # of a thing's width or height; by how much one side of its frame is pulled in
 FLAT = 10.0  # grey levels; added to a cut-out's contrast, so that noise on flat things is not taken for edges
 
 
@@ -53,16 +60,40 @@ class Appearance(Compares):
                 now = self._ground.things(picture)
                 things = _worth(lasting(now, self._before))
                 self._before = now
-                values = self._bank.unlike(_looks([(picture, things)]))
-                self._last = max(LEAST, float(values.max(initial=0.0)))
-                if len(values) and (oddest is None or values.max() > oddest[0]):
-                    oddest = float(values.max()), things[int(values.argmax())], picture
+                found = _oddest(self._bank, picture, things)
+                self._last = LEAST if found is None else max(LEAST, found[0])
+                if found is not None and (oddest is None or found[0] > oddest[0]):
+                    oddest = *found, picture
             self._frames += 1
             looks.append(self._last)
         return Measured({"look": tuple(looks)}, () if oddest is None else (_fact(*oddest),))
 
     def _described(self, ground: Ground, run: Sequence[Picture]) -> Descriptors:
         return _looks([(picture, _worth(ground.things(picture))) for picture in thinned(run, STUDIED)])
+
+
+def _oddest(bank: Bank, picture: Picture, things: Sequence[Thing]) -> tuple[float, Thing] | None:
+    """How odd the oddest thing looks, in times usual, each framed as becomes it best, and the thing; None without any."""
+    values = bank.unlike(_looks([(picture, things)]))
+    framed: set[int] = set()
+    while len(values):
+        place = int(values.argmax())
+        if values[place] < DOUBTED or place in framed:
+            return float(values[place]), things[place]
+        framed.add(place)
+        anew = bank.unlike(_looks([(picture, _reframed(things[place]))]))
+        values[place] = min(values[place], anew.min(initial=np.inf))
+    return None
+
+
+def _reframed(thing: Thing) -> list[Thing]:
+    """The thing in frames of which one side is pulled in."""
+    x0, y0, x1, y1 = thing.box
+    frames = []
+    for share in PULLED:
+        dx, dy = math.ceil(share * (x1 - x0)), math.ceil(share * (y1 - y0))
+        frames += [(x0 + dx, y0, x1, y1), (x0, y0 + dy, x1, y1), (x0, y0, x1 - dx, y1), (x0, y0, x1, y1 - dy)]
+    return [replace(thing, box=frame) for frame in frames if frame[0] < frame[2] and frame[1] < frame[3]]
 
 
 def _worth(things: Sequence[Thing]) -> list[Thing]:
