@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, Field
@@ -16,10 +16,10 @@ from alarm_agents.agents.drafts import objections, with_draft
 from alarm_agents.agents.focus import focus_text, look_closer
 from alarm_agents.agents.pictures import Shown, show
 from alarm_agents.agents.predicates import judge
-from alarm_agents.models import Answer, delimit
+from alarm_agents.models import Answer, Model, delimit
 from alarm_agents.models.instructions import reads_like_instruction
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import EMBEDDED
+from alarm_agents.scenario import EMBEDDED, Scenario
 from alarm_agents.sources.media import Media
 from alarm_agents.types import (
     Box,
@@ -63,6 +63,11 @@ class Question:
     before: Sequence[Label] = ()
     """What the windows right before were held to be, as far as they are judged already."""
 
+    def alone(self, member: str) -> Question:
+        """The question without what others than this member perceived; all of it, if that gave no usable answer."""
+        own = [perception for perception in self.perceptions if perception.member == member and perception.parse.usable]
+        return replace(self, perceptions=own) if own else self
+
 
 def by_rules(member: str, question: Question, *, round_: int = 0) -> Verdict:
     """What the rules that have predicates come to, see `judge`."""
@@ -81,6 +86,15 @@ class Reasoner(Agent):
     """Judges with a model, or by the rules' predicates alone."""
 
     role = "reasoner"
+    judges_alone = False
+    """Whether it reads only what its own model perceived, see `AgentSettings.reasoners_alone`."""
+
+    @classmethod
+    def of(cls, scenario: Scenario, member: str, models: Mapping[str, Model]) -> Self:
+        """The scenario's reasoner with that member's model."""
+        found = super().of(scenario, member, models)
+        found.judges_alone = scenario.agents.reasoners_alone
+        return found
 
     async def reason(
         self, question: Question, samples: int = 1, *, focus: bool = False, recheck: bool = False
@@ -95,6 +109,8 @@ class Reasoner(Agent):
                 verdict = by_rules(self.member, question)
                 span.set_attribute("alarm.parse", verdict.parse.value)
                 return [verdict]
+        if self.judges_alone:
+            question = question.alone(self.member)
         shown = Shown()
         if question.media is not None:
             shown = self._show(question, question.media)

@@ -145,6 +145,8 @@ class AgentSettings(Block):
     """Answers asked of each reasoner (K)."""
     reasoners_see: bool = False
     """Whether reasoners are shown the window's pictures, too, as ALARM's are (those whose model takes any)."""
+    reasoners_alone: bool = False
+    """Whether a reasoner reads only what its own model perceived: members that judge apart err apart."""
     reasoners_focus: bool = False
     """Whether reasoners that see name regions first, look at these more closely, and then decide (three calls more)."""
     reasoners_recheck: bool = False

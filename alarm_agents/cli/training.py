@@ -17,7 +17,7 @@ from alarm_agents.demo.tiny.shapes import SHAPES, Shape
 from alarm_agents.errors import ConfigurationError, MissingExtraError
 
 FOLDER = Path("~/.cache/alarm-agents")
-CLIPS, HELD_OUT = 360, 16
+CLIPS, HELD_OUT = 720, 16
 STEPS = 2_000
 """Steps of training, which take some thirteen minutes of two cores."""
 

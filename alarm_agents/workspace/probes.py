@@ -45,5 +45,6 @@ def _key(scenario: Scenario, name: str) -> str:
         "source": [scenario.source.frames, scenario.source.max_side, scenario.source.kind],
         "perceivers": scenario.agents.perceivers,
         "reasoners_see": scenario.agents.reasoners_see,
+        "reasoners_alone": scenario.agents.reasoners_alone,
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -14,12 +14,12 @@ from alarm_agents.agents.reflector import Reconsidered, _as_judged
 from alarm_agents.models import Answer
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ImageSettings, ModelSettings, SourceSettings
+from alarm_agents.scenario import ImageSettings, ModelSettings, Scenario, SourceSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.types import Label, Parse, RuleRef
 from support.clips import clip, write_folder
-from support.records import NO_ANSWER, rule, window
+from support.records import NO_ANSWER, perception, rule, window
 
 BIKE, WALK = rule("a bike", version=3), rule("people walk")
 
@@ -113,6 +113,24 @@ async def test_samples_are_members_of_their_own_and_one_may_fail() -> None:
     assert [verdict.p_anomaly for verdict in verdicts] == [0.1, None, 0.8]
     assert verdicts[1].parse is Parse.FAILED
     chat.assert_finished()
+
+
+@pytest.mark.parametrize(
+    ("member", "answered", "read"),
+    [("eye-a", True, ["rides"]), ("eye-a", False, ["walks"]), ("mind", True, ["rides", "walks"])],
+)
+async def test_reasoners_alone_read_what_their_own_model_perceived_or_else_everything(
+    member: str, answered: bool, read: list[str]
+) -> None:
+    models = {name: {"backend": "scripted", "script": "s"} for name in ("eye-a", "eye-b", "mind")}
+    agents = {"perceivers": ["eye-a", "eye-b"], "reasoners": ["eye-a", "mind"], "reasoners_alone": True}
+    told = {"version": 1, "name": "s", "source": {"kind": "video"}, "models": models, "agents": agents}
+    scenario = Scenario.model_validate(told)
+    chat = ScriptedChatModel.of({"reply": {"label": "normal", "p_anomaly": 0.1}})
+    reasoner = Reasoner.of(scenario, member, {member: Model(member, scenario.models[member], chat)})
+    own = perception("eye-a", "somebody rides", parse=Parse.PARSED if answered else Parse.REFUSED)
+    await reasoner.reason(Question(window(), "", (), [own, perception("eye-b", "somebody walks")], (), ()))
+    assert [word for word in ("rides", "walks") if word in chat.calls[0].text] == read
 
 
 @pytest.mark.parametrize(("most", "see", "sent"), [(3, True, 3), (3, False, 0), (0, True, 0)])
