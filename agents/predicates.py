@@ -89,8 +89,9 @@ def judge(
     """The verdict of the rules that have predicates.
 
     p is the largest of the anomaly rules' (graded where the rule has a threshold, 1.0 where a plain predicate
-    holds: it is a definition). Of the rules that references set limits by, the one with the largest weight ranks
-    windows throughout (of measures that are mostly at rest none can), and the others speak beyond their limits only;
+    holds: it is a definition). Of the rules that references set limits by, the one of motion with the largest weight
+    ranks windows throughout (without any, that with the largest weight at all; of measures that are mostly at rest none
+    can), and the others speak beyond their limits only: what is odd moves oddly before more of it can be told;
     an induced rule of normality without a limit excuses the frames that it describes. A person's rule of normality
     that holds outweighs induced rules. `lift` is what the induced limits are multiplied by, for a budget of alarms or
     a new usual; `window` tells the time of day. What no rule covers is unknown, never normal.
@@ -141,8 +142,7 @@ def _read(
 ) -> tuple[list[Reading], list[Rule]]:
     """The rules with predicates held against the window, and those of them that could not be decided."""
     readings, undecided = [], []
-    limits = [r.threshold for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS]
-    ranking = max((t.weight for t in limits if not t.rests), default=0.0)
+    ranking = _ranking([r.threshold for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS])
     excuses = [r for r in rules if r.kind is RuleKind.NORMAL and r.predicate and not r.threshold and _induced(r)]
     for rule in rules:
         if rule.predicate is None:
@@ -161,11 +161,19 @@ def _read(
         if _induced(rule):
             _excuse(frames, threshold.measure, excuses, measurements)
         if rule.kind is RuleKind.ANOMALOUS:
-            if threshold.weight < ranking or (threshold.rests and ranking):
+            if ranking and threshold.measure not in ranking:
                 frames = [p if p >= 0.5 else 0.0 for p in frames]
             holds = any(p > 0.5 for p in frames)
         readings.append(Reading(rule, holds, max(frames, default=0.0), tuple(frames)))
     return readings, undecided
+
+
+def _ranking(limits: Sequence[Threshold]) -> set[str]:
+    """The measures that rank windows throughout; empty where none of the limits can: then all of them do."""
+    able = [limit for limit in limits if not limit.rests]
+    able = [limit for limit in able if limit.measure.startswith("motion.")] or able
+    most = max((limit.weight for limit in able), default=0.0)
+    return {limit.measure for limit in able if limit.weight == most}
 
 
 def _induced(rule: Rule) -> bool:

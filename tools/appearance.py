@@ -73,7 +73,7 @@ class Appearance(Compares):
 
 
 def _oddest(bank: Bank, picture: Picture, things: Sequence[Thing]) -> tuple[float, Thing] | None:
-    """How odd the oddest thing looks, in times usual, each framed as becomes it best, and the thing; None without any."""
+    """How odd the oddest thing looks, framed as becomes it best, in times usual; and the thing. None without any."""
     values = bank.unlike(_looks([(picture, things)]))
     framed: set[int] = set()
     while len(values):

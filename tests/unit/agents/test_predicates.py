@@ -133,18 +133,26 @@ def test_p_ranks_windows_as_the_measure_does(a: float, b: float) -> None:
 
 
 @pytest.mark.parametrize("weight", [0.1, 0.9])
-def test_a_clock_that_seldom_runs_says_when_it_is_over_its_limit_and_ranks_nothing_below(weight: float) -> None:
-    origin, clock = Provenance(origin="references", author="embedded"), "motion.still"
-    idle = Threshold(measure=clock, limit=2.0, typical=1.0, blocks=(1.0, 1.0, 1.0, 1.5), weight=weight)
+@pytest.mark.parametrize(
+    ("expert", "name", "blocks"),
+    [("motion", "still", (1.0, 1.0, 1.0, 1.5)), ("appearance", "look", (0.9, 1.0, 1.1, 1.2))],
+)
+def test_a_clock_that_seldom_runs_or_a_look_says_when_it_is_over_its_limit_and_ranks_nothing_below(
+    expert: str, name: str, blocks: tuple[float, ...], weight: float
+) -> None:
+    origin, other = Provenance(origin="references", author="embedded"), f"{expert}.{name}"
+    beside = Threshold(measure=other, limit=2.0, typical=1.0, blocks=blocks, weight=weight)
     speed = Threshold(measure="motion.ratio", limit=2.0, typical=1.0, blocks=(0.9, 1.0, 1.1, 1.2), weight=0.2)
     known = [
         rule(t.measure, predicate=f"{t.measure} > 2.0", threshold=t).model_copy(update={"provenance": origin})
-        for t in (idle, speed)
+        for t in (beside, speed)
     ]
 
-    def p(ratio: float, still: float) -> float:
-        measured = Measurement(expert="motion", score="ratio", frames={"ratio": (ratio,), "still": (still,)})
-        return judge("embedded", known, [measured], []).p_anomaly or 0.0
+    def p(ratio: float, value: float) -> float:
+        measured: dict[str, dict[str, tuple[float, ...]]] = {"motion": {"ratio": (ratio,)}}
+        measured.setdefault(expert, {})[name] = (value,)
+        said = [Measurement(expert=key, score="ratio", frames=frames) for key, frames in measured.items()]
+        return judge("embedded", known, said, []).p_anomaly or 0.0
 
     assert 0 < p(0.5, 1.0) < p(1.0, 1.0) < p(1.8, 1.0) < 0.5
     assert p(1.0, 1.9) == p(1.0, 1.0)
