@@ -142,7 +142,8 @@ def _read(
 ) -> tuple[list[Reading], list[Rule]]:
     """The rules with predicates held against the window, and those of them that could not be decided."""
     readings, undecided = [], []
-    ranking = _ranking([r.threshold for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS])
+    limits = [r.threshold for r in rules if r.threshold is not None and r.kind is RuleKind.ANOMALOUS]
+    ranking = _ranking([limit for limit in limits if _series(limit, measurements)])  # captions have no motion
     excuses = [r for r in rules if r.kind is RuleKind.NORMAL and r.predicate and not r.threshold and _induced(r)]
     for rule in rules:
         if rule.predicate is None:

@@ -159,6 +159,21 @@ def test_a_clock_that_seldom_runs_or_a_look_says_when_it_is_over_its_limit_and_r
     assert p(1.0, 3.0) > 0.5
 
 
+def test_what_is_not_measured_of_a_source_does_not_rank_its_windows() -> None:
+    origin = Provenance(origin="references", author="embedded")
+    known = [
+        rule(name, predicate=f"{name} > 2.0", threshold=threshold).model_copy(update={"provenance": origin})
+        for name in ("motion.ratio", "captions.oddity")
+        for threshold in (Threshold(measure=name, limit=2.0, typical=1.0, blocks=(0.9, 1.0, 1.1, 1.2), weight=0.5),)
+    ]
+
+    def p(value: float) -> float:
+        said = Measurement(expert="captions", score="oddity", frames={"oddity": (value,)})
+        return judge("embedded", known, [said], []).p_anomaly or 0.0
+
+    assert 0 < p(0.5) < p(1.0) < p(1.8) < 0.5
+
+
 def test_an_empty_window_is_not_a_crash() -> None:
     nothing = Measurement(expert="motion", score="ratio", frames={"ratio": ()})
     assert judge("embedded", [fast()], [nothing], []).label in (NORMAL, UNKNOWN)
