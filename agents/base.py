@@ -19,7 +19,8 @@ from alarm_agents.models import Answer, Model, delimit
 from alarm_agents.models.instructions import WITHHELD, reads_like_instruction
 from alarm_agents.observability import tracing
 from alarm_agents.prompt import Prompt, read_prompt
-from alarm_agents.scenario import EMBEDDED, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import EMBEDDED
 from alarm_agents.types import Perception, Rule, SimilarCase
 
 T = TypeVar("T", bound=BaseModel)

@@ -15,7 +15,8 @@ from alarm_agents.agents.pictures import show
 from alarm_agents.models import delimit
 from alarm_agents.models.instructions import reads_like_instruction
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import Polygon, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import Polygon
 from alarm_agents.sources.media import Media
 from alarm_agents.types import Box, Fact, Measurement, Parse, Perception, Window
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from alarm_agents.models import composite, picture_block
-from alarm_agents.scenario import ImageSettings
+from alarm_agents.settings import ImageSettings
 from alarm_agents.sources.media import Media, crop
 from alarm_agents.sources.picture import Picture, changed
 from alarm_agents.tools.look import spread

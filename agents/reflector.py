@@ -19,7 +19,7 @@ from alarm_agents.agents.toolwork import Allowance, ToolCall, offered, tools_tex
 from alarm_agents.models import Answer, delimit
 from alarm_agents.models.instructions import reads_like_instruction
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import ReflectionSettings
+from alarm_agents.settings import ReflectionSettings
 from alarm_agents.tools.call import ToolResult
 from alarm_agents.tools.registry import Toolbox
 from alarm_agents.tools.work import Work

@@ -14,7 +14,8 @@ from alarm_agents.agents.base import seen_text
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question
 from alarm_agents.models import Answer, delimit
-from alarm_agents.scenario import ReflectionSettings, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import ReflectionSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.tools.function import tool
 from alarm_agents.tools.look import Region

@@ -23,7 +23,8 @@ from rich.table import Table
 
 from alarm_agents.memory.embedders import WordLlamaEmbedder
 from alarm_agents.memory.preset import rules_of
-from alarm_agents.scenario import SourceSettings, load_scenario
+from alarm_agents.scenario import load_scenario
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.captions import Caption, CaptionSource
 from alarm_agents.tools import clauses, deduction
 from alarm_agents.tools.captions import Captions

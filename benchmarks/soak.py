@@ -35,7 +35,8 @@ from alarm_agents.monitor.run import Monitor
 from alarm_agents.monitor.teach import teach
 from alarm_agents.observability import tracing
 from alarm_agents.observability.store import KEEP_QUIET
-from alarm_agents.scenario import SourceSettings, load_scenario
+from alarm_agents.scenario import load_scenario
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.encode import encode
 from alarm_agents.sources.video import VideoSource
 from alarm_agents.types import Case, Window

@@ -39,7 +39,8 @@ from alarm_agents.monitor.run import Monitor
 from alarm_agents.monitor.stage import Stage
 from alarm_agents.monitor.teach import open_media, teach
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import PromiseSettings, Scenario, load_scenario
+from alarm_agents.scenario import Scenario, load_scenario
+from alarm_agents.settings import PromiseSettings
 from alarm_agents.tools.experts import taught_experts
 from alarm_agents.tools.work import Work
 from alarm_agents.types import Case, Window

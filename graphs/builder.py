@@ -27,7 +27,8 @@ from alarm_agents.graphs.state import MonitorState, condition_values, fitting
 from alarm_agents.models import heard
 from alarm_agents.observability import tracing
 from alarm_agents.plugins import load_object
-from alarm_agents.scenario import CONDITION_NAMES, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import CONDITION_NAMES
 from alarm_agents.tools.experts import MEASURES, check_measures
 from alarm_agents.tools.work import working_on
 from alarm_agents.types import Decision, TraceAnomaly

@@ -10,7 +10,7 @@ from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.state import MonitorState, facts, final_p, latest
 from alarm_agents.memory.recall import answered_label
 from alarm_agents.memory.texts import seen
-from alarm_agents.scenario import EMBEDDED
+from alarm_agents.settings import EMBEDDED
 from alarm_agents.types import Case, CaseStatus, Incident, Label, Parse, Perception, Precedent, Resolution, Verdict
 from alarm_agents.uncertainty import signals
 

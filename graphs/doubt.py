@@ -13,7 +13,7 @@ from alarm_agents.agents.reasoner import Question, by_rules
 from alarm_agents.graphs.context import Context
 from alarm_agents.memory.embedders import default_embedder
 from alarm_agents.memory.texts import seen, sight
-from alarm_agents.scenario import EMBEDDED
+from alarm_agents.settings import EMBEDDED
 from alarm_agents.tools.deduction import Deduction
 from alarm_agents.types import Parse, Perception, Rule, Verdict
 from alarm_agents.uncertainty import signals

@@ -25,7 +25,8 @@ from alarm_agents.graphs.state import merged
 from alarm_agents.memory.embedders import Embedder
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import EMBEDDED, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import EMBEDDED
 from alarm_agents.sources.media import Media
 from alarm_agents.tools.deduction import SAID, Deduction
 from alarm_agents.types import Label, Parse, Rule, RuleKind, RuleStatus

@@ -24,7 +24,7 @@ from alarm_agents.models import heard
 from alarm_agents.models.instructions import speaks_of_judging
 from alarm_agents.observability import tracing
 from alarm_agents.observability.detection import check
-from alarm_agents.scenario import EMBEDDED
+from alarm_agents.settings import EMBEDDED
 from alarm_agents.sources.regions import zones_of
 from alarm_agents.tools.camera import NAME, blindness
 from alarm_agents.tools.registry import Entry

@@ -138,7 +138,7 @@ def facts(state: MonitorState) -> list[Fact]:
 
 
 def condition_values(state: MonitorState) -> dict[str, Any]:
-    """What a `when` may speak of (`alarm_agents.scenario.CONDITION_NAMES`)."""
+    """What a `when` may speak of (`alarm_agents.settings.CONDITION_NAMES`)."""
     known, verdicts = facts(state), latest(state)
     uncertainty, p = state.get("uncertainty"), final_p(state)
     return {

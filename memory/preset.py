@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alarm_agents.memory.rules import RuleMemory, rule_id
-from alarm_agents.scenario import RuleSettings, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import RuleSettings
 from alarm_agents.types import Provenance, Rule, RuleKind, RuleStatus, Threshold
 from alarm_agents.uncertainty.calibration import USUAL_SPREAD
 

@@ -23,7 +23,8 @@ from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.promises import standing_of
 from alarm_agents.monitor.tooling import run_tool
 from alarm_agents.monitor.weights import Weights
-from alarm_agents.scenario import EMBEDDED, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import EMBEDDED
 from alarm_agents.tools.registry import available, load_tools
 from alarm_agents.types import CaseStatus, Label
 from alarm_agents.uncertainty.gate import labels_needed

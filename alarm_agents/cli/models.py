@@ -17,7 +17,8 @@ from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.models import Model, build_models
 from alarm_agents.models.probe import Probe, probe
 from alarm_agents.monitor.sizing import Load, Need, advice, measure, needs, second_looks
-from alarm_agents.scenario import EMBEDDED, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import EMBEDDED
 from alarm_agents.workspace import Workspace
 
 commands = typer.Typer(no_args_is_help=True, help="The local models that a scenario names.")

@@ -23,7 +23,8 @@ from alarm_agents.graphs.load import load_monitor
 from alarm_agents.monitor.incidents import Watched
 from alarm_agents.monitor.promises import standing_of
 from alarm_agents.monitor.run import Monitor
-from alarm_agents.scenario import EMBEDDED, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import EMBEDDED
 from alarm_agents.sources import is_live
 from alarm_agents.types import Case, Drifted, Incident, Label, Perception, Verdict, Window
 from alarm_agents.workspace import Workspace

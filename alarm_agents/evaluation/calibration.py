@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from alarm_agents.scenario import Block
+from alarm_agents.settings import Block
 
 
 class Calibration(Block):

@@ -12,7 +12,7 @@ from pydantic import Field
 from alarm_agents.evaluation.calibration import Split
 from alarm_agents.evaluation.judging import Judged, Outcome, by_system
 from alarm_agents.evaluation.recorded import Panel
-from alarm_agents.scenario import Block
+from alarm_agents.settings import Block
 from alarm_agents.uncertainty.promises import Labels, Promise, missed_promise
 
 

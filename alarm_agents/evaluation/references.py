@@ -9,7 +9,7 @@ import numpy as np
 
 from alarm_agents.errors import ScenarioError
 from alarm_agents.evaluation.labels import read_labels
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.captions import CaptionSource
 
 Chosen = dict[Path, frozenset[int]]

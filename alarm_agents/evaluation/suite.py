@@ -20,7 +20,7 @@ from alarm_agents.evaluation.calibration import Calibration
 from alarm_agents.evaluation.expectations import NAMES, Bounds
 from alarm_agents.evaluation.promised import Promised
 from alarm_agents.evaluation.references import Chosen, choose
-from alarm_agents.scenario import Block
+from alarm_agents.settings import Block
 from alarm_agents.tools.smoothing import CAUSAL, OFFLINE, Smoothing
 from alarm_agents.yamlfile import explain, read_yaml
 

@@ -23,7 +23,7 @@ from alarm_agents.models.repair import repair_turn
 from alarm_agents.models.schemas import response_format
 from alarm_agents.models.structured import Parsed, Refused, parse_reply
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse
 
 T = TypeVar("T", bound=BaseModel)

@@ -8,7 +8,7 @@ from langchain_core.language_models import BaseChatModel
 
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.models import ollama
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 
 def build(settings: ModelSettings) -> BaseChatModel:

@@ -29,7 +29,7 @@ from alarm_agents.models.faults import StatusError
 from alarm_agents.models.llamacpp_load import Options, Weights, load, require
 from alarm_agents.models.options import read_options
 from alarm_agents.models.seeds import Seeds
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 TOP_LOGPROBS = 5
 _WANTED = frozenset({"response_format"})

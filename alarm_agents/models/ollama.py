@@ -11,7 +11,7 @@ from typing import Any
 
 from alarm_agents.errors import ConfigurationError, MissingExtraError
 from alarm_agents.models.connections import PerLoop
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 CLASS = "langchain_ollama:ChatOllama"
 """As a model block names it, with backend `langchain`."""

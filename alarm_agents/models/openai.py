@@ -19,7 +19,7 @@ from pydantic import HttpUrl, PrivateAttr, SecretStr, TypeAdapter, ValidationErr
 from alarm_agents.errors import ConfigurationError, ModelError
 from alarm_agents.models.connections import PerLoop
 from alarm_agents.models.seeds import Seeds
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 _MALFORMED = "the server's answer is not a chat completion"
 _TOP_LOGPROBS = 5

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from alarm_agents.errors import ConfigurationError
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.yamlfile import explain
 
 T = TypeVar("T", bound=BaseModel)

@@ -16,7 +16,7 @@ from alarm_agents.models import ollama
 from alarm_agents.models.client import Answer, Model
 from alarm_agents.models.content import picture_block
 from alarm_agents.models.registry import build_models
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Record
 
 RED = (40, 40, 220)

@@ -11,7 +11,7 @@ from alarm_agents.errors import AlarmError, ConfigurationError
 from alarm_agents.models import foreign, llamacpp, openai, transformers_chat
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 
 def build_models(settings: Mapping[str, ModelSettings], base: Path) -> dict[str, Model]:

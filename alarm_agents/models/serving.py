@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from alarm_agents.errors import ConfigurationError
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 _PORTS = {"vllm": 8000, "llama.cpp": 8080, "ollama": 11434}
 _PROMPT_TOKENS = 4096

@@ -25,7 +25,7 @@ from alarm_agents.models.batches import Batches
 from alarm_agents.models.options import read_options
 from alarm_agents.models.seeds import Seeds
 from alarm_agents.models.transformers_prompt import Reply, Request, schema_of, to_message, turns
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "llguidance")
 

@@ -23,7 +23,8 @@ from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question, Reasoner
 from alarm_agents.models import Answer, Model, ollama
 from alarm_agents.monitor.teach import open_media
-from alarm_agents.scenario import EMBEDDED, ModelSettings, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import EMBEDDED, ModelSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.windows import cut
 from alarm_agents.types import Fact, Parse, Perception, Record, Rule, Window

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.timeline import hour_of
 from alarm_agents.sources.windows import cut

@@ -26,7 +26,8 @@ from alarm_agents.monitor.references import Clip, divided, draw, picked
 from alarm_agents.monitor.reviewed import read_reviewed
 from alarm_agents.monitor.stage import Stage
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import Scenario, SourceSettings
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.base import Kind
 from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from alarm_agents.scenario import CommandSettings, WebhookSettings
+from alarm_agents.settings import CommandSettings, WebhookSettings
 from alarm_agents.types import Incident
 from alarm_agents.workspace.cases import CaseStore
 

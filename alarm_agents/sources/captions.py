@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.base import fingerprint_file, readable, slug_of
 
 

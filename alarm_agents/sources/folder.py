@@ -12,7 +12,7 @@ import numpy as np
 from natsort import natsorted
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.base import fingerprint_files, readable, slug_of
 from alarm_agents.sources.picture import Picture
 from alarm_agents.sources.regions import Image, apply_masks, resize_to, scale_down

@@ -18,7 +18,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.address import Address
 from alarm_agents.sources.connection import SILENCE, pictures
 from alarm_agents.sources.picture import Picture

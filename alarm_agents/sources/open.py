@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from natsort import natsorted
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.address import is_live, parse
 from alarm_agents.sources.base import Source, readable
 from alarm_agents.sources.captions import Caption, CaptionSource

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from alarm_agents.scenario import Polygon
+from alarm_agents.settings import Polygon
 from alarm_agents.types import Box
 
 Image = NDArray[np.uint8]

@@ -21,7 +21,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import Polygon, SourceSettings
+from alarm_agents.settings import Polygon, SourceSettings
 from alarm_agents.sources.base import fingerprint_file, slug_of
 from alarm_agents.sources.picture import Picture
 from alarm_agents.sources.regions import Image, apply_masks, scale_down

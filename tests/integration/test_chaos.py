@@ -11,7 +11,7 @@ from langchain_core.messages import HumanMessage
 
 from alarm_agents.agents.reasoner import Judged
 from alarm_agents.models import Model, openai
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse
 from support.chaos_run import run
 from support.chaos_server import Chaos, faults

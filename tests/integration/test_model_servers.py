@@ -23,7 +23,7 @@ from alarm_agents.graphs.load import load_monitor
 from alarm_agents.models import Model, build_models, picture_block
 from alarm_agents.monitor.teach import teach
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Case, Parse
 from alarm_agents.workspace import Workspace
 from support.clips import clip, write_folder

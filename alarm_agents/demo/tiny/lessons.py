@@ -32,7 +32,8 @@ from alarm_agents.demo.tiny.truth import KINDS, SEVERITY, STEP, Thing, Truth, an
 from alarm_agents.memory.rules import rule_id
 from alarm_agents.models import Model
 from alarm_agents.models.transformers_prompt import turns
-from alarm_agents.scenario import ModelSettings, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import ModelSettings
 from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.picture import Picture
@@ -135,7 +136,7 @@ class School:
         settings = ModelSettings(backend="langchain", model="teacher", images=scenario.models[member].images)
         self._models = {name: Model(name, settings, self._teacher) for name in scenario.models}
         self._perceivers = {name: Perceiver.of(scenario, name, self._models) for name in scenario.agents.perceivers}
-        self._perceiver = Perceiver.of(scenario, member, self._models)
+        self._perceiver = self._perceivers[member]
         self._reasoners = [Reasoner.of(scenario, name, self._models) for name in scenario.agents.reasoners]
         self._reflector = Reflector.of(scenario, member, self._models)
         self._inducer = Inducer.of(scenario, member, self._models)

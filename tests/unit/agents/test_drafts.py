@@ -12,7 +12,7 @@ from alarm_agents.agents.predicates import judge
 from alarm_agents.agents.reasoner import Question, Reasoner
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ModelSettings, SourceSettings
+from alarm_agents.settings import ModelSettings, SourceSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.types import Label, Parse, SimilarCase, Verdict

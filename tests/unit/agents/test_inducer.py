@@ -8,7 +8,7 @@ from alarm_agents.agents.inducer import Inducer, Proposal, Reference, aggregate
 from alarm_agents.memory.embedders import Embedder, default_embedder
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse, Rule, RuleKind
 from support.records import fast, motion, perception, rule, window
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from alarm_agents.agents.pictures import given, show, telling
 from alarm_agents.models import composite
-from alarm_agents.scenario import ImageSettings
+from alarm_agents.settings import ImageSettings
 from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.picture import Picture

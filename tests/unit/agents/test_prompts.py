@@ -19,7 +19,8 @@ from alarm_agents.errors import ScenarioError
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
 from alarm_agents.prompt import PROMPT_NAMES, Prompt
-from alarm_agents.scenario import AgentSettings, ModelSettings, Scenario, parse_scenario
+from alarm_agents.scenario import Scenario, parse_scenario
+from alarm_agents.settings import AgentSettings, ModelSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.tools.motion import Motion

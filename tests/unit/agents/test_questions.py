@@ -14,7 +14,8 @@ from alarm_agents.agents.questions import ENOUGH, asked_text, weigh
 from alarm_agents.memory.texts import seen
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ModelSettings, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import ModelSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.types import Case, Parse, RuleKind, RuleStatus

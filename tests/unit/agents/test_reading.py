@@ -12,7 +12,7 @@ from alarm_agents.agents.reading import read_rule
 from alarm_agents.agents.wording import Understood
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 RULE = "nobody goes at double pace on the road"
 

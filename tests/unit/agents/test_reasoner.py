@@ -14,7 +14,8 @@ from alarm_agents.agents.reflector import Reconsidered, _as_judged
 from alarm_agents.models import Answer
 from alarm_agents.models.client import Model
 from alarm_agents.models.scripted import ScriptedChatModel
-from alarm_agents.scenario import ImageSettings, ModelSettings, Scenario, SourceSettings
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import ImageSettings, ModelSettings, SourceSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.types import Label, Parse, RuleRef

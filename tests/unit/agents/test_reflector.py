@@ -19,7 +19,8 @@ from alarm_agents.models.client import Model
 from alarm_agents.models.labels import words_of
 from alarm_agents.models.schemas import response_format
 from alarm_agents.models.scripted import Call, ScriptedChatModel
-from alarm_agents.scenario import ModelSettings, ReflectionSettings, Scenario
+from alarm_agents.scenario import Scenario
+from alarm_agents.settings import ModelSettings, ReflectionSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.tools.motion import Motion

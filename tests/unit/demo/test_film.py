@@ -13,7 +13,8 @@ from alarm_agents.demo import conveyor, walkway
 from alarm_agents.demo.film import frames, labels, labels_file, shoot
 from alarm_agents.demo.scene import FPS, HEIGHT, NEVER, WIDTH, Image, Scene, Span, Stop, span
 from alarm_agents.demo.worlds import WORLDS, World
-from alarm_agents.scenario import SourceSettings, library
+from alarm_agents.scenario import library
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.video import VideoSource
 
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from alarm_agents.models import Model, ScriptedChatModel, build_models, ollama, picture_block
 from alarm_agents.models.scripted import Call
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse
 from support import tiny_models
 from support.ollama_server import OllamaServer

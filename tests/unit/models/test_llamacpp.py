@@ -16,7 +16,7 @@ from alarm_agents.errors import ConfigurationError
 from alarm_agents.models import Model, build_models, llamacpp, picture_block
 from alarm_agents.models.llamacpp import LlamaCppChat
 from alarm_agents.models.llamacpp_load import load
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse
 from support.tiny_gguf import IMAGE_TOKENS, smollm2, write_mmproj
 

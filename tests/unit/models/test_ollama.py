@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from alarm_agents.errors import ConfigurationError, MissingExtraError
 from alarm_agents.models import Model, build_models, ollama, picture_block
 from alarm_agents.models.schemas import response_format
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse
 from support.ollama_server import OllamaServer
 from support.openai_server import Reply

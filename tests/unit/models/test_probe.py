@@ -14,7 +14,7 @@ import pytest
 from alarm_agents.models import Model, build_models, ollama
 from alarm_agents.models import probe as module
 from alarm_agents.models.probe import Probe, _context, probe
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from support.openai_server import OpenAIServer, Reply
 
 SERVERS: dict[str, dict[str, Any]] = {

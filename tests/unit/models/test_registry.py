@@ -13,7 +13,7 @@ import pytest
 
 from alarm_agents.errors import AlarmError, ConfigurationError, MissingExtraError
 from alarm_agents.models import ScriptedChatModel, build_models, delimit, picture_block
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 
 def build(**settings: Any) -> Any:

@@ -18,7 +18,7 @@ from alarm_agents.agents.reasoner import Judged
 from alarm_agents.agents.reflector import Reconsidered
 from alarm_agents.models import Model, openai
 from alarm_agents.models.schemas import response_format
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse
 from support.openai_server import OpenAIServer, Reply
 

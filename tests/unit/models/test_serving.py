@@ -11,7 +11,7 @@ import pytest
 
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.models.serving import Host, Serving, program, serving
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 
 GPU = Host(gpu=True, vllm_python="python3", llama_server=True)
 CPU = Host(gpu=False, vllm_python="/envs/vllm/bin/python", llama_server=False)

@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState
 from alarm_agents.models import Model, ScriptedChatModel, ScriptError, heard, openai
 from alarm_agents.models.breaker import Breaker
 from alarm_agents.observability import tracing
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse
 from support.openai_server import OpenAIServer, Reply
 

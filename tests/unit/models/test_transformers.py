@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from alarm_agents.models import Model, build_models, picture_block
 from alarm_agents.models.batches import Call
 from alarm_agents.models.schemas import response_format
-from alarm_agents.scenario import ModelSettings
+from alarm_agents.settings import ModelSettings
 from alarm_agents.types import Parse
 from support import tiny_models
 

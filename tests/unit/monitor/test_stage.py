@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alarm_agents.monitor.stage import Stage
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.picture import Picture

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from alarm_agents.scenario import CommandSettings, WebhookSettings
+from alarm_agents.settings import CommandSettings, WebhookSettings
 from alarm_agents.sinks import deliver
 from alarm_agents.types import Incident
 from alarm_agents.workspace import Workspace

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources import AnySource, Caption, Picture, open_source
 
 COUNT, NATIVE = 60, 20.0

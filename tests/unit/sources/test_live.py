@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from tenacity import wait_none
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.address import Address, is_live, parse
 from alarm_agents.sources.connection import pictures
 from alarm_agents.sources.live import LiveSource

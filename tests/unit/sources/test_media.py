@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.picture import Picture
 from alarm_agents.sources.video import VideoSource

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources import Caption, Picture, expand, open_source
 
 Writer = Callable[..., Path]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alarm_agents.errors import SourceError
-from alarm_agents.scenario import SourceSettings
+from alarm_agents.settings import SourceSettings
 from alarm_agents.sources import video
 from alarm_agents.sources.picture import Picture
 from alarm_agents.sources.timeline import Place, Timeline
