@@ -9,7 +9,7 @@ from typing import Any
 
 from alarm_agents import expressions
 from alarm_agents.errors import ExpressionError
-from alarm_agents.scenario import OBSERVED_NAMES
+from alarm_agents.settings import OBSERVED_NAMES
 from alarm_agents.tools.experts import MEASURES, check_measures, named_measures
 from alarm_agents.types import (
     Fact,
@@ -91,7 +91,7 @@ def judge(
     p is the largest of the anomaly rules' (graded where the rule has a threshold, 1.0 where a plain predicate
     holds: it is a definition). Of the rules that references set limits by, the one of motion with the largest weight
     ranks windows throughout (without any, that with the largest weight at all; of measures that are mostly at rest none
-    can), and the others speak beyond their limits only: what is odd moves oddly before more of it can be told;
+    can), and the others speak beyond their limits only;
     an induced rule of normality without a limit excuses the frames that it describes. A person's rule of normality
     that holds outweighs induced rules. `lift` is what the induced limits are multiplied by, for a budget of alarms or
     a new usual; `window` tells the time of day. What no rule covers is unknown, never normal.
@@ -170,7 +170,11 @@ def _read(
 
 
 def _ranking(limits: Sequence[Threshold]) -> set[str]:
-    """The measures that rank windows throughout; empty where none of the limits can: then all of them do."""
+    """The measures that rank windows throughout; empty where none of the limits can: then all of them do.
+
+    Motion's where there is any: weights tell how well references are predicted, not how well oddities are ranked, and
+    what is odd moves oddly before more of it can be told.
+    """
     able = [limit for limit in limits if not limit.rests]
     able = [limit for limit in able if limit.measure.startswith("motion.")] or able
     most = max((limit.weight for limit in able), default=0.0)

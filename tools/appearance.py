@@ -60,7 +60,7 @@ class Appearance(Compares):
                 now = self._ground.things(picture)
                 things = _worth(lasting(now, self._before))
                 self._before = now
-                found = _oddest(self._bank, picture, things)
+                found = _oddest(self._bank, small(picture), things)
                 self._last = LEAST if found is None else max(LEAST, found[0])
                 if found is not None and (oddest is None or found[0] > oddest[0]):
                     oddest = *found, picture
@@ -69,21 +69,22 @@ class Appearance(Compares):
         return Measured({"look": tuple(looks)}, () if oddest is None else (_fact(*oddest),))
 
     def _described(self, ground: Ground, run: Sequence[Picture]) -> Descriptors:
-        return _looks([(picture, _worth(ground.things(picture))) for picture in thinned(run, STUDIED)])
+        return _looks([(small(picture), _worth(ground.things(picture))) for picture in thinned(run, STUDIED)])
 
 
-def _oddest(bank: Bank, picture: Picture, things: Sequence[Thing]) -> tuple[float, Thing] | None:
+def _oddest(bank: Bank, image: Colours, things: Sequence[Thing]) -> tuple[float, Thing] | None:
     """How odd the oddest thing looks, framed as becomes it best, in times usual; and the thing. None without any."""
-    values = bank.unlike(_looks([(picture, things)]))
-    framed: set[int] = set()
-    while len(values):
-        place = int(values.argmax())
-        if values[place] < DOUBTED or place in framed:
-            return float(values[place]), things[place]
-        framed.add(place)
-        anew = bank.unlike(_looks([(picture, _reframed(things[place]))]))
-        values[place] = min(values[place], anew.min(initial=np.inf))
-    return None
+    values = bank.unlike(_looks([(image, things)]))
+    oddest: tuple[float, Thing] | None = None
+    for place in np.argsort(-values):
+        value = float(values[place])
+        if oddest is not None and value <= oddest[0]:  # another frame would only make it less odd
+            break
+        if value >= DOUBTED:
+            value = float(bank.unlike(_looks([(image, _reframed(things[place]))])).min(initial=value))
+        if oddest is None or value > oddest[0]:
+            oddest = value, things[place]
+    return oddest
 
 
 def _reframed(thing: Thing) -> list[Thing]:
@@ -100,9 +101,9 @@ def _worth(things: Sequence[Thing]) -> list[Thing]:
     return [thing for thing in things if thing.counts][:MOST]
 
 
-def _looks(found: Sequence[tuple[Picture, Sequence[Thing]]]) -> Descriptors:
-    """The things of some frames, described; (n, PARTS * PARTS, DEPTH)."""
-    cuts = [_cut(image, thing) for picture, things in found for image in (small(picture),) for thing in things]
+def _looks(found: Sequence[tuple[Colours, Sequence[Thing]]]) -> Descriptors:
+    """The things of some pictures (h, w, 3) of working size, described; (n, PARTS * PARTS, DEPTH)."""
+    cuts = [_cut(image, thing) for image, things in found for thing in things]
     if not cuts:
         return np.empty((0, PARTS * PARTS, DEPTH), np.float32)
     # All below one another in one picture, each framed by its own mirrored edges: one by one it takes longer.
