@@ -179,7 +179,7 @@ class Reflector(Agent):
         allowance: Allowance,
         found: list[Fact],
     ) -> list[BaseMessage]:
-        """The first message: the case so far, and the region of its most notable fact, measured and shown again."""
+        """The first message: the case, what came before it, and its most notable region, measured and shown again."""
         assert self.model is not None
         region, images = notable_region(question.perceptions), self.model.settings.images
         closer = ToolResult("")
@@ -189,6 +189,10 @@ class Reflector(Agent):
         if "motion" in toolbox.names:
             measured = await toolbox.try_run("motion", {"region": region})
         found += measured.facts[:TOLD]
+        earlier = ToolResult("(not asked)")
+        if allowance.limits.earlier and "perceive_earlier" in toolbox.names:
+            earlier = await toolbox.try_run("perceive_earlier", {"stretches": allowance.limits.earlier})
+            allowance.instructions += reads_like_instruction(earlier.text)
         said = "\n".join(map(_in_words, verdicts))
         shown = given(closer.pictures, images)
         told = f"{delimit(closer.text, 'tool')}\n{shown.said}" if shown.blocks else shown.said
@@ -197,6 +201,7 @@ class Reflector(Agent):
             "allowance": allowance.said(),
             "verdicts": delimit(said, "verdicts"),
             "measured": delimit(measured.text, "measured"),
+            "earlier": delimit(earlier.text, "seen"),
             "region": ", ".join(f"{edge:.2f}" for edge in region),
             **question_values(question),
             "pictures": told,

@@ -15,11 +15,12 @@ from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question
 from alarm_agents.models import Answer, delimit
 from alarm_agents.scenario import Scenario
-from alarm_agents.settings import ReflectionSettings
+from alarm_agents.settings import EARLIEST, ReflectionSettings
 from alarm_agents.sources.media import Media
 from alarm_agents.tools.function import tool
 from alarm_agents.tools.look import Region
 from alarm_agents.tools.registry import Toolbox
+from alarm_agents.types import Perception, Window
 
 LONGEST = 8_000
 """Characters that the tools' descriptions may take in a prompt."""
@@ -111,3 +112,28 @@ def perceivers_tool(
         return seen_text(await asyncio.gather(*asked))
 
     return tool(ask_perceiver)
+
+
+def earlier_tool(perceivers: Sequence[Perceiver], window: Window, media: Media, scenario: Scenario) -> StructuredTool:
+    """The tool that asks the perceivers what came before: what lies there now may have moved, or not been there."""
+
+    async def perceive_earlier(stretches: Annotated[int, Field(ge=1, le=EARLIEST)] = 1) -> str:
+        """Let the perceivers tell what is to be seen right before the window, in stretches as long as it is."""
+        found = await asyncio.to_thread(media.before, window, stretches)
+        asked = [
+            asyncio.gather(*(perceiver.perceive(earlier, (), held, scenario) for perceiver in perceivers))
+            for earlier, held in found
+        ]
+        told = await asyncio.gather(*asked)
+        return earlier_text(window, [(earlier, seen) for (earlier, _), seen in zip(found, told, strict=True)])
+
+    return tool(perceive_earlier)
+
+
+def earlier_text(window: Window, told: Sequence[tuple[Window, Sequence[Perception]]]) -> str:
+    """What the perceivers said of stretches before the window, in a line each: more of them would not fit a prompt."""
+    lines = []
+    for earlier, seen in told:
+        lines.append(f"{window.start - earlier.start:.1f} s to {window.start - earlier.end:.1f} s before:")
+        lines += [f"{one.member}: {one.caption if one.parse.usable else 'gave no usable answer'}" for one in seen]
+    return "\n".join(lines) or "there is nothing before"

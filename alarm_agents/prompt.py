@@ -23,7 +23,7 @@ PROMPT_NAMES: Mapping[str, tuple[str, ...]] = {
     "recheck": ("objections",),
     "reflector": (
         *("normal", "rules", "tools", "similar", "window", "seen"),
-        *("verdicts", "region", "measured", "pictures", "allowance"),
+        *("verdicts", "earlier", "region", "measured", "pictures", "allowance"),
     ),
 }
 """What the prompt of each agent, and of a reasoner's further turns, may speak of; `alarm_agents.agents` fills it in."""

@@ -10,6 +10,8 @@ from alarm_agents.types import RuleKind
 
 EMBEDDED = "embedded"
 Point = tuple[float, float]
+EARLIEST = 8
+"""Stretches before a window of which perceivers can be asked at once."""
 EXPERTS = ("motion", "geometry", "appearance", "presence", "captions")
 OBSERVED_NAMES = (*EXPERTS, "measures", "facts", "zones", "caption", "clock")
 """What a rule's predicate may speak of; `alarm_agents.agents.predicates.observed` fills them in."""
@@ -180,7 +182,10 @@ class ReflectionSettings(Block):
     tokens: int = Field(40_000, ge=1)
     """Tokens of all turns together, where the server counts them."""
     seconds: float = Field(120.0, gt=0)
-    overrules: bool = True  # its verdict stands in place of the reasoners', or else joins them as one more voice
+    earlier: int = Field(0, ge=0, le=EARLIEST)
+    """Stretches right before the window, each as long as it, of which the perceivers tell the reflector at first."""
+    weight: float | None = Field(None, gt=0)
+    """How many reasoners its voice counts for among theirs; without it, its verdict stands in place of them."""
 
 
 class GraphSettings(Block):

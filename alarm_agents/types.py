@@ -235,6 +235,8 @@ class Verdict(Record):
     parse: Parse
     round: int = 0
     """0 for the reasoner's verdict, n for the one after the n-th reflection."""
+    weight: float = Field(1.0, gt=0)
+    """How many voices it counts for where p is the mean of several verdicts."""
 
 
 class TraceAnomaly(Record):

@@ -13,7 +13,7 @@ from langgraph.types import interrupt
 from alarm_agents.agents.perceiver import said
 from alarm_agents.agents.predicates import judge
 from alarm_agents.agents.reasoner import Question, Reasoner, by_rules
-from alarm_agents.agents.toolwork import perceivers_tool
+from alarm_agents.agents.toolwork import earlier_tool, perceivers_tool
 from alarm_agents.errors import ModelError
 from alarm_agents.graphs.casework import NOT_MODELS, assemble
 from alarm_agents.graphs.context import Context
@@ -171,20 +171,24 @@ async def uncertainty(state: MonitorState, runtime: Runtime[Context]) -> Update:
 
 
 async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
-    """The reflector looks again; its verdict stands in place of those before it, or joins them as one more voice."""
+    """The reflector looks again; its verdict stands in place of those before it, or joins them by its weight."""
     context, number = runtime.context, state.get("round", 0) + 1
     question, work, limits = _question(state, context), context.work(state["window"]), context.scenario.graph.reflection
     eyes = [perceiver for perceiver in context.perceivers.values() if perceiver.model is not None]
-    asking = perceivers_tool(eyes, question, context.media, context.scenario)
-    toolbox = context.tools.including(*[Entry(asking, "built in", limits.seconds)] if eyes else [])
+    asking = (
+        perceivers_tool(eyes, question, context.media, context.scenario),
+        earlier_tool(eyes, question.window, context.media, context.scenario),
+    )
+    toolbox = context.tools.including(*(Entry(each, "built in", limits.seconds) for each in asking if eyes))
     found = await context.reflector.reflect(question, latest(state), work, toolbox, number, limits=limits)
     verdicts = borne_out([found.verdict], question.perceptions, context)
-    if context.reflector.model is None or not limits.overrules:
-        # Experts see less than models do: their second look never overrules what models say. A model may be a
-        # reasoner, too, and both of its voices count.
+    # Experts see less than models do: their second look is one voice, and never overrules what models say.
+    if (weight := limits.weight if context.reflector.model else 1.0) is not None:
+        # A model may be a reasoner, too, and both of its voices count.
         others = [verdict for verdict in signals.usable(latest(state)) if verdict.model != EMBEDDED]
         both = any(verdict.member == found.verdict.member for verdict in others)
-        second = verdicts[0].model_copy(update={"member": "reflector"} if both else {})
+        name = {"member": "reflector"} if both else {}
+        second = verdicts[0].model_copy(update={"weight": weight, **name})
         verdicts = [*(verdict.model_copy(update={"round": number}) for verdict in others), second]
     return {"verdicts": _keyed(verdicts), "looks": {str(number): _placed(found.facts, context)}, "round": number}
 

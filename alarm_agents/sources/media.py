@@ -13,7 +13,9 @@ import numpy as np
 
 from alarm_agents.sources.base import Kind, Source
 from alarm_agents.sources.captions import Caption
+from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.picture import Picture
+from alarm_agents.sources.windows import window_of
 from alarm_agents.types import Box, Window
 
 RECENT = 256
@@ -104,6 +106,25 @@ class Media:
 
         They come from memory where it reaches back so far, and where the stream is live and gone; else read again.
         """
+        return [frame for frame in self._between(start, end, near) if isinstance(frame, Picture)]
+
+    def before(self, window: Window, stretches: int) -> list[tuple[Window, Media]]:
+        """So many stretches right before the window, of as many frames each, the latest last, with media of their own.
+
+        There are fewer where the stream begins, was interrupted, or is live and gone.
+        """
+        size = len(window.frames)
+        seconds = (stretches * size + 1) / window.fps  # a frame more, as time stamps are not exact
+        found = [f for f in self._between(window.start - seconds, window.end, window) if f.index <= window.last]
+        own = {frame.stretch for frame in found if frame.index >= window.first}
+        earlier = [frame for frame in found if frame.index < window.first and frame.stretch in own]
+        parts = [earlier[end - size : end] for end in range(len(earlier), size - 1, -size)][:stretches]
+        return [
+            (window_of(part, window.source), Media(HeldSource(part, self.source.slug, self.kind), self._max_side))
+            for part in reversed(parts)
+        ]
+
+    def _between(self, start: float, end: float, near: Window) -> list[Any]:
         with self._lock:
             recent = {frame.index: frame for frames in self._recent.values() for frame in frames}
         rate = self._native_rate(near)
@@ -115,7 +136,7 @@ class Media:
                 rest = self.source.read(begin, end_, max_side=self._max_side) if begin <= end_ else []
                 recent |= {frame.index: frame for frame in rest}
         found = [recent[index] for index in sorted(recent)]
-        return [frame for frame in found if isinstance(frame, Picture) and start <= frame.time < end]
+        return [frame for frame in found if start <= frame.time < end]
 
     @staticmethod
     def _native_rate(window: Window) -> float:

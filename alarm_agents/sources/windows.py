@@ -34,7 +34,7 @@ def cut(frames: Iterable[Frame], *, source: str, size: int, step: int) -> Iterat
             context = []
         held = [*context, *new]
         own = held[len(context) - shared :] if context else held
-        yield _window(own, source), held, len(context)
+        yield window_of(own, source), held, len(context)
         context = held[-max(shared, 1) :]
 
 
@@ -61,7 +61,8 @@ def _runs(frames: Iterable[Frame], first: int, later: int) -> Iterator[list[Fram
         yield run
 
 
-def _window(own: Sequence[Stamped], source: str) -> Window:
+def window_of(own: Sequence[Stamped], source: str) -> Window:
+    """The window that these frames (at least one) of the source with that slug are."""
     start, last = own[0].time, own[-1]
     return Window(
         id=f"{source}:{round(start * 1000):09d}",

@@ -33,9 +33,9 @@ def usable(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def mean_p(verdicts: Sequence[Verdict]) -> float | None:
-    """The mean p of an anomaly over the usable verdicts; None without any."""
-    found = [verdict.p_anomaly for verdict in usable(verdicts) if verdict.p_anomaly is not None]
-    return sum(found) / len(found) if found else None
+    """The mean p of an anomaly over the usable verdicts, by their weights; None without any."""
+    found = [(verdict.p_anomaly, verdict.weight) for verdict in usable(verdicts) if verdict.p_anomaly is not None]
+    return sum(p * weight for p, weight in found) / sum(weight for _, weight in found) if found else None
 
 
 def comprehension(perceptions: Sequence[Perception]) -> float | None:

@@ -105,6 +105,23 @@ async def test_the_reflector_asks_perceivers_a_sharper_question_and_judges_by_th
     assert [span.error for span in called] == [""]
 
 
+async def test_a_reflector_is_told_what_perceivers_saw_before_the_window(source: Path, tmp_path: Path) -> None:
+    agents = {"perceivers": ["eye"], "reasoners": ["mind"], "reflector": "lens"}
+    scripts = {
+        "eye": [
+            {"when": "0.00 s", "reply": {"caption": "a man lifts a bag", "facts": []}, "times": None},
+            *always({"caption": "a bag stands alone", "facts": []}),
+        ],
+        "lens": [{"when": "eye: a man lifts a bag", "reply": again(0.03), "times": None}, *always(again(0.97))],
+        "mind": always(judged(0.5)),
+    }
+    scenario = write_scenario(tmp_path, scripts, agents=agents, graph={"reflection": {"earlier": 1}})
+    (first, second, third), _, _ = await watch(scenario, source, tmp_path / "ws")
+    assert [case.score for case in (first, second, third)] == [0.97, 0.03, 0.97]
+    called = [span for span in spans(tmp_path / "ws", second) if span.name == "perceive_earlier"]
+    assert [span.error for span in called] == [""]
+
+
 async def test_experts_that_look_again_join_the_models_and_do_not_overrule_them(source: Path, tmp_path: Path) -> None:
     agents = {**TEAM, "reasoners": ["mind", "eye"], "reflector": "embedded"}
     scripts = team(mind=always(judged(0.6, why="a bicycle")), eye=always(judged(0.6, why="somebody rides")))
@@ -117,20 +134,21 @@ async def test_experts_that_look_again_join_the_models_and_do_not_overrule_them(
         assert case.score == pytest.approx(sum(filter(None, second_look)) / 3)
 
 
-async def test_a_reflector_that_does_not_overrule_is_one_more_voice_also_of_a_model_that_has_one(
-    source: Path, tmp_path: Path
+@pytest.mark.parametrize(("weight", "p"), [(1, 0.4), (2, 0.3), (None, 0.0)])
+async def test_a_reflector_counts_for_its_weight_also_where_its_model_has_a_voice_already(
+    source: Path, tmp_path: Path, weight: float | None, p: float
 ) -> None:
     agents = {**TEAM, "reasoners": ["mind", "lens"]}
     scripts = team(
         mind=always(judged(0.6)), lens=[{"when": "You take a second look", "reply": again(0.0), "times": None}]
     )
     scripts["lens"] += always(judged(0.6))
-    graph = {"reflection": {"overrules": False}}
+    graph = {"reflection": {"weight": weight}}
     cases, _, _ = await watch(write_scenario(tmp_path, scripts, agents=agents, graph=graph), source, tmp_path / "ws")
     for case in cases:
         second = {verdict.member: verdict.p_anomaly for verdict in case.verdicts if verdict.round == 1}
-        assert second == {"mind": 0.6, "lens": 0.6, "reflector": 0.0}
-        assert case.score == pytest.approx(0.4)
+        assert second == ({"mind": 0.6, "lens": 0.6, "reflector": 0.0} if weight else {"lens": 0.0})
+        assert case.score == pytest.approx(p)
 
 
 async def test_a_draft_that_a_rule_speaks_against_is_rechecked_and_both_are_on_the_case(

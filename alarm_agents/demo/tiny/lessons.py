@@ -16,6 +16,7 @@ from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.tools import StructuredTool
 from numpy.typing import NDArray
 from pydantic import BaseModel, PrivateAttr
 
@@ -24,7 +25,7 @@ from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.quantiles import PHRASES
 from alarm_agents.agents.reasoner import Judged, Question, Reasoner
 from alarm_agents.agents.reflector import Reconsidered, Reflector
-from alarm_agents.agents.second_look import notable_region
+from alarm_agents.agents.toolwork import earlier_text
 from alarm_agents.demo import walkway
 from alarm_agents.demo.film import frames
 from alarm_agents.demo.scene import FPS
@@ -37,7 +38,9 @@ from alarm_agents.settings import ModelSettings
 from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.picture import Picture
-from alarm_agents.tools.registry import Toolbox, load_tools
+from alarm_agents.sources.windows import window_of
+from alarm_agents.tools.function import tool
+from alarm_agents.tools.registry import Entry, Toolbox, load_tools
 from alarm_agents.tools.work import Work, working_on
 from alarm_agents.types import Box, Label, Parse, Perception, Provenance, Rule, RuleKind, Verdict, Window
 
@@ -47,6 +50,8 @@ AGAIN = {True: 0.35, False: 0.43}
 """Share of the anomalous and of the normal stretches that are looked at again: as many of these are anomalous then, 38
 of 100, as were where models that had been trained before watched the clips of seeds 20 to 27. All that follows is of
 these models, too."""
+RETOLD = 2
+"""Lessons of each of these; what was seen of it, now and before, is mistaken anew in each."""
 MISTAKEN = {True: 0.35, False: 0.25}
 """How often a reasoner is told by its perceiver of something else than is there, in anomalous and in normal stretches.
 It was less, 0.23 and 0.07; but what one eye tells and then sees again are no two witnesses, and a reasoner that trusted
@@ -54,6 +59,8 @@ what it is told would not look."""
 MISTAKEN_AGAIN = {True: (0.0, 0.42, 0.5, 0.08), False: (0.15, 0.64, 0.21, 0.0)}
 """How often none, one, two and all of the perceivers did in what was looked at again: mostly it is what they disagree
 on, and what is hard to see escapes more than one."""
+MISTAKEN_BEFORE = {True: (0.45, 0.07, 0.17, 0.31), False: (0.74, 0.15, 0.09, 0.02)}
+"""The same of the stretches right before these."""
 TAKEN_FOR = (0.3, 0.05, 0.65)
 """Of what was told of and was not there, how often each of the odd kinds was: bags that are carried, mostly."""
 LEANING, AGREED, SIDE, APART_BY = 0.2, 0.4, 2.8, 1.3
@@ -70,6 +77,17 @@ RULES = (
 
 Placed = tuple[int, Box]
 """A place in `KINDS`, and where such a thing is."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """What a lesson is about: one stretch of a clip, and what came before it."""
+
+    window: Window
+    media: Media
+    truth: Truth
+    boxes: Sequence[Placed]
+    before: Sequence[tuple[Window, Truth]]
 
 
 @dataclass(frozen=True)
@@ -155,15 +173,28 @@ class School:
         images = frames(life.scene, [index for three in moments for index in three])
         for three in moments:
             shown = [Picture(next(images), index, index / FPS, float(FPS)) for index in three]
-            truth = truth_at(life, [index / FPS for index in range(three[0], three[-1] + 1)])
-            await self._window(shown, truth, [box for picture in shown for box in boxes_at(life, picture.time)])
+            stretch = Stretch(
+                window_of(shown, "lesson"),
+                Media(HeldSource(shown, "lesson", "frames"), 640),
+                _truth(life, range(three[0], three[-1] + 1)),
+                [box for picture in shown for box in boxes_at(life, picture.time)],
+                self._before(life, three[0]),
+            )
+            await self._look(stretch)
         await self._induce()
 
-    async def _window(self, pictures: Sequence[Picture], truth: Truth, boxes: list[Placed]) -> None:
-        window, media = _window_of(pictures), Media(HeldSource(list(pictures), "lesson", "frames"), 640)
+    def _before(self, life: walkway.Life, first: int) -> list[tuple[Window, Truth]]:
+        """What the stretches right before that frame show, as many as the scenario's reflector is told of."""
+        size, count = self.scenario.source.frames, self.scenario.graph.reflection.earlier
+        parts = [range(end - size, end) for end in range(first, size - 1, -size)][:count]
+        return [(_blank(part), _truth(life, part)) for part in reversed(parts)]
+
+    async def _look(self, stretch: Stretch) -> None:
+        """The lessons of perceiver and reasoner, and at times that of the reflector."""
+        window, truth = stretch.window, stretch.truth
         answer = self._teacher.will_say(answer_of(truth))
-        await self._perceiver.perceive(window, (), media, self.scenario)
-        self._keep("perceiver", answer, boxes)
+        await self._perceiver.perceive(window, (), stretch.media, self.scenario)
+        self._keep("perceiver", answer, stretch.boxes)
         # Lessons are the same for all members, and each reads its own perceiver's words.
         reasoner = self._reasoners[self.rng.integers(len(self._reasoners))]
         told = self._mistake(truth) if self.rng.random() < MISTAKEN[truth.anomalous] else truth
@@ -174,20 +205,24 @@ class School:
             perceptions=await self._perceived(window, {reasoner.member: told}),
             rules=self._rules(),
             similar=(),
-            media=media if self.scenario.agents.reasoners_see else None,
+            media=stretch.media if self.scenario.agents.reasoners_see else None,
         )
         answer = self._teacher.will_say(self._judged(truth, question.rules))
         await reasoner.reason(question)
-        self._keep("reasoner", answer, boxes)
+        self._keep("reasoner", answer, stretch.boxes)
         if self.rng.random() < AGAIN[truth.anomalous]:
-            seen = self._seen(truth)
-            question = replace(question, perceptions=await self._perceived(window, seen))
-            await self._again(question, truth, seen, boxes, media)
+            for _ in range(RETOLD):
+                await self._again(question, stretch)
 
-    async def _again(
-        self, question: Question, truth: Truth, seen: Mapping[str, Truth], boxes: Sequence[Placed], media: Media
-    ) -> None:
-        """A lesson of the reflector, who is told what the reasoners made of it and sees a part of the picture."""
+    async def _again(self, question: Question, stretch: Stretch) -> None:
+        """A lesson of the reflector: it is told what was seen now and before, and what reasoners make of it."""
+        truth = stretch.truth
+        seen = self._seen(truth, MISTAKEN_AGAIN)
+        question = replace(question, perceptions=await self._perceived(stretch.window, seen))
+        before = [
+            (window, await self._perceived(window, self._seen(earlier, MISTAKEN_BEFORE)))
+            for window, earlier in stretch.before
+        ]
         leaning = self.rng.normal(LEANING * (2 * truth.share - 1), AGREED)
         verdicts = [
             self._doubtful(name, truth, leaning + (SIDE if seen.get(name, truth).anomalous else -SIDE))
@@ -195,10 +230,11 @@ class School:
         ]
         judged = self._judged(truth, question.rules)
         answer = self._teacher.will_say(Reconsidered.model_validate(judged.model_dump()))
-        work = Work(question.window, media, {}, lambda _text, _k: ())
+        work = Work(question.window, stretch.media, {}, lambda _text, _k: ())
+        tools = self._tools.including(Entry(_telling(earlier_text(question.window, before)), "lesson"))
         with working_on(work):
-            await self._reflector.reflect(question, verdicts, work, self._tools, 1)
-        self._keep("reflector", answer, _within(boxes, notable_region(question.perceptions)))
+            await self._reflector.reflect(question, verdicts, work, tools, 1, limits=self.scenario.graph.reflection)
+        self._keep("reflector", answer)
 
     def _doubtful(self, name: str, truth: Truth, leaning: float) -> Verdict:
         """What a reasoner may have said who was not sure; `leaning` is where it leans, as log-odds."""
@@ -207,17 +243,16 @@ class School:
         said = (truth if truth.anomalous == (p >= 0.5) else self._mistake(truth)).told()
         return Verdict(member=name, model=name, label=label, p_anomaly=p, rationale=said, parse=Parse.PARSED)
 
-    def _seen(self, truth: Truth) -> dict[str, Truth]:
-        """What each perceiver takes a stretch for that is looked at again: what is there, or something else."""
+    def _seen(self, truth: Truth, mistaken: Mapping[bool, Sequence[float]]) -> dict[str, Truth]:
+        """What each perceiver takes a stretch for: what is there, or something else, as often as that says."""
         names = self.rng.permutation(self.scenario.agents.perceivers)
-        odds = MISTAKEN_AGAIN[truth.anomalous]
+        odds = mistaken[truth.anomalous]
         wrong = set(names[: self.rng.choice(len(odds), p=odds)])
         return {name: self._mistake(truth) if name in wrong else truth for name in self.scenario.agents.perceivers}
 
     async def _perceived(self, window: Window, seen: Mapping[str, Truth]) -> list[Perception]:
         """What the perceivers say of what they see."""
-        blank = Picture(np.zeros((2, 2, 3), np.uint8), window.first, window.start, window.fps)
-        media = Media(HeldSource([blank], "lesson", "frames"), 640)
+        media = Media(HeldSource(_blanks(window.frames), "lesson", "frames"), 640)
         found = []
         for name, truth in seen.items():
             self._teacher.will_say(answer_of(truth))
@@ -275,12 +310,12 @@ class School:
     async def _induce(self) -> None:
         """A lesson of the inducer: normal stretches, with a perceiver's mistake here and there."""
         walker = Thing("walker", ((0.4, 0.4, 0.5, 0.6),), 1.0, 1.5, 1)
-        normal, window = Truth((walker,), 0.0), _window_of([Picture(np.zeros((2, 2, 3), np.uint8), 0, 0.0, FPS)])
+        normal, window = Truth((walker,), 0.0), _blank([0])
         references = []
         for _ in range(int(self.rng.integers(4, 11))):
             said = Truth((self._invented(walker), walker), 1.0) if self.rng.random() < 0.1 else normal
             self._teacher.will_say(answer_of(said))
-            blank = Media(HeldSource([Picture(np.zeros((2, 2, 3), np.uint8), 0, 0.0, FPS)], "lesson", "frames"), 640)
+            blank = Media(HeldSource(_blanks(window.frames), "lesson", "frames"), 640)
             seen = await self._perceiver.perceive(window, (), blank, self.scenario)
             references.append(Reference(window, (), (seen,)))
         rules = [ProposedRule.model_validate({"kind": k, "text": t, "severity": s}) for k, t, s, _ in RULES]
@@ -288,13 +323,13 @@ class School:
         await self._inducer.propose(references, self.scenario.normal, origin="references")
         self._keep("inducer", answer)
 
-    def _keep(self, role: str, answer: str, boxes: list[Placed] | None = None) -> None:
+    def _keep(self, role: str, answer: str, boxes: Sequence[Placed] | None = None) -> None:
         said, pictures = turns(self._teacher.question)
         place = None
         if boxes is not None and pictures:
             if not self.found.pictures or self.found.pictures[-1] != pictures[0]:
                 self.found.pictures.append(pictures[0])
-                self.found.boxes.append(boxes)
+                self.found.boxes.append(list(boxes))
             place = len(self.found.pictures) - 1
         self.found.lessons.append(Lesson(role, said, answer, place))
 
@@ -312,34 +347,31 @@ def _measured(measure: str, end: str, text: str, kind: RuleKind) -> Rule:
     return Rule(id=name, kind=kind, text=text, severity=severity, provenance=provenance)
 
 
-def _window_of(pictures: Sequence[Picture]) -> Window:
-    first, last = pictures[0], pictures[-1]
-    return Window(
-        id=f"lesson:{first.index:09d}",
-        source="lesson",
-        start=first.time,
-        end=last.time + 1 / FPS,
-        first=first.index,
-        last=last.index,
-        fps=first.fps,
-        times=tuple(picture.time for picture in pictures),
-        frames=tuple(picture.index for picture in pictures),
-    )
+def _blanks(frames: Sequence[int]) -> list[Picture]:
+    """Pictures that nobody looks at."""
+    return [Picture(np.zeros((2, 2, 3), np.uint8), frame, frame / FPS, float(FPS)) for frame in frames]
+
+
+def _blank(frames: Sequence[int]) -> Window:
+    return window_of(_blanks(frames), "lesson")
+
+
+def _truth(life: walkway.Life, frames: Sequence[int]) -> Truth:
+    return truth_at(life, [frame / FPS for frame in frames])
+
+
+def _telling(text: str) -> StructuredTool:
+    """The tool that asks the perceivers what came before, for the teacher to answer."""
+
+    async def perceive_earlier(stretches: int = 1) -> str:
+        """Tell what is to be seen right before the window."""
+        del stretches
+        return text
+
+    return tool(perceive_earlier)
 
 
 def _peaked(count: int) -> NDArray[np.float64]:
     """Odds of so many places, the middle ones first."""
     odds = np.exp(-np.abs(np.arange(count) - (count - 1) / 2))
     return np.asarray(odds / odds.sum())
-
-
-def _within(boxes: Sequence[Placed], region: Box) -> list[Placed]:
-    """What of the boxes lies in a region, as fractions of the region."""
-    x0, y0, x1, y1 = region
-    found = []
-    for kind, box in boxes:
-        left, right = ((min(max(edge, x0), x1) - x0) / (x1 - x0) for edge in (box[0], box[2]))
-        top, bottom = ((min(max(edge, y0), y1) - y0) / (y1 - y0) for edge in (box[1], box[3]))
-        if right - left > 0.01 and bottom - top > 0.01:
-            found.append((kind, (left, top, right, bottom)))
-    return found

@@ -24,6 +24,8 @@ from alarm_agents.demo.tiny.shapes import IMAGE, Shape, processor, tokenizer, un
 from alarm_agents.demo.tiny.sight import Sight, grid_of, start_sight
 
 BATCH = 32
+SHOWN, UNSEEN = 10, {"reflector": 8, "inducer": 1}
+"""Pictures, and lessons without one, of a step once all of the model learns."""
 RATE = 2e-3
 """The optimizer's step at the start; it falls to nothing at the end of each part."""
 SEEING = 0.5
@@ -109,7 +111,7 @@ class Pupil:
         answer = [*self._numbers(lesson.answer), self.words.eos_token_id]
         weights = torch.ones(len(answer))
         first = [place for place, token in enumerate(answer) if token == self._quote][2] + 1  # the first value's
-        if lesson.picture is not None:
+        if lesson.role != "inducer":
             weights[first] = DECISIVE
         label = first if lesson.role == "reasoner" else -1
         anomalous = label >= 0 and answer[label] == self._labels[1]
@@ -176,21 +178,20 @@ def train(
     )
     start_sight(pupil.model, pixels[whole], shape)
     known, test = pupil.encoded(lessons.lessons), pupil.encoded(held_out.lessons)
-    by_picture: dict[int | None, list[Encoded]] = {None: []}
+    about: dict[int | str, list[Encoded]] = {}
     for lesson in known:
-        by_picture.setdefault(lesson.picture, []).append(lesson)
+        about.setdefault(lesson.role if lesson.picture is None else lesson.picture, []).append(lesson)
     test_pixels = pupil.pixels(held_out.pictures)
     optimizer, everything = _optimizer(pupil)
     begun, step, told = time.monotonic(), 0, 0.0
     while (share := max(step / steps, (time.monotonic() - begun) / (60 * minutes))) < 1:
         seeing = share < SEEING
         _pace(optimizer, share, step)
-        drawn = pupil.drawn(len(whole) if seeing else len(pixels), BATCH if seeing else BATCH // 2)
-        chosen = [whole[place] for place in drawn] if seeing else drawn
+        chosen = [whole[place] for place in pupil.drawn(len(whole), BATCH if seeing else SHOWN)]
         seen, features = pupil.sight(pupil.light(pixels[chosen]))
         loss = pupil.sight.loss(seen, grids[chosen])
         if not seeing:
-            loss = 0.5 * loss + _told(pupil, by_picture, chosen, features)
+            loss = 0.5 * loss + _told(pupil, about, chosen, features)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(everything, 1.0)
@@ -226,16 +227,20 @@ def _pace(optimizer: torch.optim.Optimizer, share: float, step: int) -> None:
 
 
 def _told(
-    pupil: Pupil, by_picture: dict[int | None, list[Encoded]], chosen: list[int], features: torch.Tensor
+    pupil: Pupil, about: dict[int | str, list[Encoded]], chosen: list[int], features: torch.Tensor
 ) -> torch.Tensor:
-    """The mean loss of the lessons on the chosen pictures and of one without, role by role: they differ in length."""
+    """The mean loss of lessons on the chosen pictures and of some without one, role by role: they differ in length.
+
+    `about` has the lessons by their picture, and by their role where they have none.
+    """
     places = {picture: place for place, picture in enumerate(chosen)}
-    found = [lesson for picture in chosen for lesson in by_picture[picture]]
-    roles = [[lesson for lesson in found if lesson.role == role] for role in ("perceiver", "reasoner", "reflector")]
-    alone = by_picture[None]
-    without = [alone[pupil.drawn(len(alone), 1)[0]]] if alone else []
+    found = [lesson for picture in chosen for lesson in about[picture]]
+    roles = [[lesson for lesson in found if lesson.role == role] for role in ("perceiver", "reasoner")]
+    for role, count in UNSEEN.items():
+        known = about.get(role, [])
+        roles.append([known[place] for place in pupil.drawn(len(known), count)])
     total, weight = torch.zeros(()), torch.zeros(())
-    for group in (*roles, without):
+    for group in roles:
         if group:
             for losses, lesson in zip(pupil.losses(group, features, places), group, strict=True):
                 total = total + (losses * lesson.weights).sum()

@@ -13,7 +13,7 @@ import pytest
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Question
 from alarm_agents.agents.reflector import LastWord, Reconsidered, Reflection, Reflector
-from alarm_agents.agents.toolwork import perceivers_tool
+from alarm_agents.agents.toolwork import earlier_tool, perceivers_tool
 from alarm_agents.models import openai
 from alarm_agents.models.client import Model
 from alarm_agents.models.labels import words_of
@@ -162,6 +162,32 @@ async def test_perceivers_are_asked_sharper_questions_about_a_region(media: Medi
     chat = ScriptedChatModel.of({"reply": asked}, {"expect": "a man walks", "reply": again(0.3)})
     assert (await reflected(model(chat), media, tools, case)).verdict.p_anomaly == 0.3
     assert "Only the region 0.20, 0.20, 0.80, 0.80" in eye.calls[0].text
+
+
+async def test_perceivers_tell_what_came_before_at_first_and_when_they_are_asked(media: Media) -> None:
+    late = window(0.4, 2)
+    eye = ScriptedChatModel.of(
+        {"when": "taken at 0.00 s", "reply": SEEN | {"caption": "a bag stands alone"}, "times": None},
+        {"when": "taken at 0.20 s", "reply": SEEN | {"caption": "a man lifts a bag"}, "times": None},
+    )
+    blind = ScriptedChatModel.of({"reply": "", "times": None})
+    eyes = [Perceiver(model(eye, "eye")), Perceiver(model(blind, "blind"))]
+    tools = Toolbox([Entry(earlier_tool(eyes, late, media, SCENARIO), "built in")])
+    chat = ScriptedChatModel.of({"reply": look(("perceive_earlier", {"stretches": 1}))}, {"reply": again(0.3)})
+    case = Question(late, "", [motion(1.0)], [perception("eye", "a man")], (), ())
+    await reflected(model(chat), media, tools, case, earlier=2)
+    latest = "0.2 s to 0.0 s before:\neye: a man lifts a bag\nblind: gave no usable answer\n"
+    earliest = "0.4 s to 0.2 s before:\neye: a bag stands alone\nblind: gave no usable answer\n"
+    at_first, then = chat.calls[0].text, chat.calls[1].text.partition("Call 1:")[2]
+    assert f'<untrusted kind="seen">\n{earliest}{latest}</untrusted>' in at_first
+    assert f'<untrusted kind="tool">\n{latest}</untrusted>' in then
+
+
+async def test_nobody_is_asked_what_came_before_unless_the_scenario_says_so(media: Media) -> None:
+    tools = Toolbox([Entry(earlier_tool([], window(0.4, 2), media, SCENARIO), "built in")])
+    chat = ScriptedChatModel.of({"expect": "(not asked)", "reply": again(0.3)})
+    await reflected(model(chat), media, tools)
+    chat.assert_finished()
 
 
 @pytest.mark.parametrize("reply", [{"label": "look", "calls": []}, {"label": "normal"}, {}])

@@ -60,7 +60,7 @@ def test_every_lesson_is_a_question_of_an_agent_with_an_answer_that_fits(lessons
         ANSWERS[lesson.role].model_validate_json(lesson.answer)
         shown = sum(part["type"] == "image" for turn in lesson.said for part in turn["content"])
         assert shown == (lesson.picture is not None)
-        assert (lesson.picture is None) == (lesson.role == "inducer")
+        assert (lesson.picture is None) == (lesson.role in ("inducer", "reflector"))
     assert len(lessons.boxes) == len(lessons.pictures)
     assert {kind for boxes in lessons.boxes for kind, _ in boxes} <= set(range(len(KINDS)))
 
@@ -70,6 +70,16 @@ def test_verdicts_in_the_lessons_are_of_both_kinds_and_cite_only_rules_that_are_
     assert {answer["label"] for _, answer in judged} == {"normal", "anomalous"}
     for lesson, answer in judged:
         assert all(rule in lesson.said[0]["content"][0]["text"] for rule in answer.get("rules", ()))
+
+
+def test_second_looks_are_taught_with_what_perceivers_said_of_the_stretches_before(lessons: Lessons) -> None:
+    asked = [lesson.said[1]["content"][0]["text"] for lesson in lessons.lessons if lesson.role == "reflector"]
+    before = [text.partition("</untrusted>")[0] for text in asked]
+    assert sum("1.8 s to 0.9 s before:\ntiny-" in text for text in before) > len(before) / 2
+    for text in before:
+        told = text.count(" s before:")
+        assert all(text.count(f"{name}: ") == told for name in ("tiny-a", "tiny-b", "tiny-c"))
+        assert told or "there is nothing before" in text  # where a clip begins
 
 
 @pytest.mark.models

@@ -46,6 +46,13 @@ def test_a_reasoner_that_falls_silent_counts_for_less_than_one_that_agrees(
     assert analysis([*verdicts, silence]) >= analysis([*verdicts, verdict(p)]) - 1e-9
 
 
+@settings(deadline=None)
+@given(verdicts=VERDICTS, p=st.floats(0, 1), weight=st.integers(1, 5))
+def test_a_verdict_counts_for_as_many_as_its_weight_says(verdicts: list[Verdict], p: float, weight: int) -> None:
+    heavy = verdict(p).model_copy(update={"weight": float(weight)})
+    assert signals.mean_p([*verdicts, heavy]) == pytest.approx(signals.mean_p([*verdicts, *[verdict(p)] * weight]))
+
+
 @pytest.mark.parametrize("parse", NO_ANSWER)
 def test_nobody_usable_is_as_uncertain_as_can_be(parse: Parse) -> None:
     assert analysis([silent("a", parse), silent("b", parse)]) == 1.0
