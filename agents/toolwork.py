@@ -135,5 +135,7 @@ def earlier_text(window: Window, told: Sequence[tuple[Window, Sequence[Perceptio
     lines = []
     for earlier, seen in told:
         lines.append(f"{window.start - earlier.start:.1f} s to {window.start - earlier.end:.1f} s before:")
-        lines += [f"{one.member}: {one.caption if one.parse.usable else 'gave no usable answer'}" for one in seen]
+        for one in seen:
+            said = " ".join(one.caption.split()) if one.parse.usable else "gave no usable answer"
+            lines.append(f"{one.member}: {said}")
     return "\n".join(lines) or "there is nothing before"

@@ -120,7 +120,10 @@ class Media:
         earlier = [frame for frame in found if frame.index < window.first and frame.stretch in own]
         parts = [earlier[end - size : end] for end in range(len(earlier), size - 1, -size)][:stretches]
         return [
-            (window_of(part, window.source), Media(HeldSource(part, self.source.slug, self.kind), self._max_side))
+            (
+                window_of(part, window.source),
+                Media(HeldSource(part, self.source.slug, self.kind), self._max_side, self.category),
+            )
             for part in reversed(parts)
         ]
 

@@ -168,7 +168,7 @@ async def test_perceivers_tell_what_came_before_at_first_and_when_they_are_asked
     late = window(0.4, 2)
     eye = ScriptedChatModel.of(
         {"when": "taken at 0.00 s", "reply": SEEN | {"caption": "a bag stands alone"}, "times": None},
-        {"when": "taken at 0.20 s", "reply": SEEN | {"caption": "a man lifts a bag"}, "times": None},
+        {"when": "taken at 0.20 s", "reply": SEEN | {"caption": "a man\nlifts a bag"}, "times": None},
     )
     blind = ScriptedChatModel.of({"reply": "", "times": None})
     eyes = [Perceiver(model(eye, "eye")), Perceiver(model(blind, "blind"))]
