@@ -4,7 +4,8 @@
 
 A tiny random Idefics3 sees, SmolLM2-135M judges, a tiny random LLaVA looks again: all in this process. Random models
 ramble without end where nothing holds them, and see nothing; that their answers come to an end and are read is shown.
-Their verdicts are chance: of the last one's seeds 1 to 5 two give one that does not contradict itself, and 3 is taken.
+Their verdicts are chance and change with the prompts: of the last one's seeds 1 to 5 three give one that does not
+contradict itself, and 5 is taken.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def scenario(folder: Path) -> Path:
 
     folder.mkdir()
     idefics3(folder / "eye", seed=1)
-    llava(folder / "again", seed=3)
+    llava(folder / "again", seed=5)
     os.symlink(str(WEIGHTS), folder / "mind.gguf")
     common: dict[str, Any] = {"logprobs": True, "max_tokens": 150, "timeout_s": 900, "retries": 0}
     seeing = {**common, "backend": "transformers", "images": {"max": 2, "max_side": 64}}
