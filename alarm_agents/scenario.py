@@ -87,6 +87,15 @@ class Scenario(Block):
                     raise ValueError(f"{key}: {error}") from error
         return self
 
+    @model_validator(mode="after")
+    def _second_looks_have_models(self) -> Scenario:
+        looks, agents = self.graph.reflection, self.agents
+        if agents.reflector == EMBEDDED and (looks.earlier or looks.weight is not None):
+            raise ValueError("graph.reflection: earlier and weight need agents.reflector to be a model")
+        if looks.earlier and set(agents.perceivers) == {EMBEDDED}:
+            raise ValueError("graph.reflection.earlier needs a model among agents.perceivers, to be asked")
+        return self
+
     @property
     def uses_models(self) -> bool:
         """Whether any agent is backed by a model."""

@@ -31,6 +31,16 @@ from alarm_agents.workspace.database import open_database
         ({"source": {"stride": 32}}, "stride may not exceed frames"),
         ({"source": {"masks": ["0,0,2,0,1,1"]}}, "between 0 and 1"),
         ({"agents": {"perceivers": ["nobody"]}}, "nobody"),
+        ({"graph": {"reflection": {"earlier": 1}}}, "need agents.reflector to be a model"),
+        ({"graph": {"reflection": {"weight": 2}}}, "need agents.reflector to be a model"),
+        (
+            {
+                "models": {"lens": {"backend": "langchain", "model": "m:C"}},
+                "agents": {"reflector": "lens"},
+                "graph": {"reflection": {"earlier": 1}},
+            },
+            "needs a model among agents.perceivers",
+        ),
         ({"graph": {"nodes": {"mine": "gone.py:mine"}}}, "graph.nodes.mine: there is no file gone.py"),
         ({"folder": "/"}, "folder: unknown key"),
     ],
