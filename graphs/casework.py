@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, Literal
 
 from alarm_agents.agents.base import Agent
@@ -167,15 +168,14 @@ def _known(case: Case) -> MonitorState:
 
 
 def _frame_scores(verdicts: Sequence[Verdict], precedent: Precedent | None, count: int) -> tuple[float, ...]:
-    """The mean p of each frame over the members, with what resolved cases say of the window.
+    """The mean p of each frame over the members, by their weights, with what resolved cases say of the window.
 
     A member that does not tell frames apart gives its p to all.
     """
-    rows = [
-        verdict.frames if len(verdict.frames) == count else (verdict.p_anomaly or 0.0,) * count
-        for verdict in signals.usable(verdicts)
-    ]
-    means = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+    told = signals.usable(verdicts)
+    weights = [verdict.weight for verdict in told]
+    rows = [v.frames if len(v.frames) == count else (v.p_anomaly or 0.0,) * count for v in told]
+    means = (fmean(column, weights) for column in zip(*rows, strict=True))
     return tuple(means) if precedent is None else tuple(map(precedent.of, means))
 
 

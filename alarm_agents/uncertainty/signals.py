@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence, Set
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,9 @@ def usable(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def mean_p(verdicts: Sequence[Verdict]) -> float | None:
     """The mean p of an anomaly over the usable verdicts, by their weights; None without any."""
-    found = [(verdict.p_anomaly, verdict.weight) for verdict in usable(verdicts) if verdict.p_anomaly is not None]
-    return sum(p * weight for p, weight in found) / sum(weight for _, weight in found) if found else None
+    found = usable(verdicts)
+    weights = [verdict.weight for verdict in found]
+    return fmean([verdict.p_anomaly or 0.0 for verdict in found], weights) if found else None
 
 
 def comprehension(perceptions: Sequence[Perception]) -> float | None:

@@ -149,6 +149,7 @@ async def test_a_reflector_counts_for_its_weight_also_where_its_model_has_a_voic
         second = {verdict.member: verdict.p_anomaly for verdict in case.verdicts if verdict.round == 1}
         assert second == ({"mind": 0.6, "lens": 0.6, "reflector": 0.0} if weight else {"lens": 0.0})
         assert case.score == pytest.approx(p)
+        assert case.frame_scores == pytest.approx((p,) * len(case.window.frames))
 
 
 async def test_a_draft_that_a_rule_speaks_against_is_rechecked_and_both_are_on_the_case(
