@@ -26,6 +26,10 @@ class Clock:
         minutes, seconds = divmod(round(time), 60)
         return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
+    def second(self, time: float) -> str:
+        """The time in whole seconds, as a clock in the picture tells it."""
+        return f"{int(time)} s" if self.end < LONG else self.text(int(time))
+
     def span(self, start: float, end: float) -> str:
         """From when to when."""
         return f"{self.text(start).removesuffix(' s')} – {self.text(end)}"

@@ -46,6 +46,7 @@ def annotate(image: Image, seen: Sequence[Sighting], words: str) -> Image:
     return sheet
 
 
+@lru_cache(maxsize=4)  # the pictures of one second of a clip show the same words
 def _strip(words: str, size: int, width: int, height: int) -> Image:
     """The words on a strip; letters are Pillow's, and pictures are not turned into its own for them."""
     strip, font = Pillow.new("RGB", (width, height), PAPER), _font(size)

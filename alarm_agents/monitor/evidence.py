@@ -155,4 +155,4 @@ def _words(moment: Moment) -> str:
 
 def _annotated(image: Image, seen: Sequence[Sighting], time: float, cases: Sequence[Case]) -> Image:
     p = next((p_of(case) for case in cases if case.window.start <= time < case.window.end), None)
-    return annotate(image, seen_at(time, seen), Clock(time).text(time) + ("" if p is None else f"   p {p:.2f}"))
+    return annotate(image, seen_at(time, seen), Clock(time).second(time) + ("" if p is None else f"   p {p:.2f}"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from alarm_agents.agents.inducer import Reference
 from alarm_agents.agents.perceiver import Perceiver
 from alarm_agents.agents.reasoner import Reasoner
 from alarm_agents.agents.reflector import Reflector
-from alarm_agents.errors import AlarmError, ConflictError, SourceError
+from alarm_agents.errors import ConflictError, SourceError
 from alarm_agents.graphs.builder import MonitorGraph
 from alarm_agents.graphs.context import Context
 from alarm_agents.graphs.load import builder_of
@@ -34,6 +34,7 @@ from alarm_agents.monitor.evidence import Evidence
 from alarm_agents.monitor.holding import FULL, Backlog, Holding
 from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.promises import Labelled, Promises
+from alarm_agents.monitor.side_by_side import side_by_side
 from alarm_agents.monitor.stage import Measured, Stage
 from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
 from alarm_agents.monitor.warm_up import Lifts, warmed_up
@@ -286,42 +287,19 @@ class Monitor:
         rules = active_rules(self.memory.rules, media.identity)
         heeded = active_rules(self.memory.rules, media.identity, taken_back=True)
         stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing, heeded))
-        running: deque[asyncio.Task[tuple[Case, bool]]] = deque()
-        error: AlarmError | None = None
         ruled = [expert for expert in context.experts if expert in MEASURES]
         warm = references is not NO_REFERENCES or all(covers(self.scenario, expert) for expert in ruled)
         learn = partial(self._learn_from_stream, context, media)
-        measured, lifts = warmed_up(stage, warm, learn), Lifts(rules)
-        coming: asyncio.Task[Measured | None] | None = None
-        started = 0
-        try:
-            try:
-                while True:
-                    coming = asyncio.create_task(_next(measured))
-                    # A case is told when it is done, however long a live source takes for the next window.
-                    while running and (len(running) >= self._at_once or not coming.done()):
-                        either = [running[0]] if coming.done() else [running[0], coming]
-                        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-                        if running[0].done():
-                            yield running.popleft().result()
-                    found = await coming
-                    if found is None:
-                        break
-                    progress(found[0])
-                    lift = budget.lift_for(started) * lifts.of(*found)
-                    running.append(asyncio.create_task(self._case(context, *found, lift)))
-                    started += 1
-            except AlarmError as raised:  # what was measured before is judged first
-                error = raised
-            while running:
-                yield await running.popleft()
-        finally:
-            unfinished = [*running, coming] if coming is not None else [*running]
-            for task in unfinished:
-                task.cancel()
-            await asyncio.gather(*unfinished, return_exceptions=True)
-        if error is not None:
-            raise error
+        lifts, numbers = Lifts(rules), itertools.count()
+
+        def work(found: Measured) -> Coroutine[Any, Any, tuple[Case, bool]]:
+            progress(found[0])
+            lift = budget.lift_for(next(numbers)) * lifts.of(*found)
+            return self._case(context, *found, lift)
+
+        async with aclosing(side_by_side(warmed_up(stage, warm, learn), work, self._at_once)) as judged:
+            async for case in judged:
+                yield case
 
     async def _learn_from_stream(self, context: Context, media: Media, held: Sequence[Measured]) -> None:
         """Set the threshold from the source's own first windows, unless that was done before."""
@@ -388,10 +366,6 @@ class Monitor:
             yield Watched(case, known=True)
         for incident in self.workspace.cases.incidents(namespace=self.namespace, run=run.id):
             yield Watched(incident, known=True)
-
-
-async def _next(measured: AsyncIterator[Measured]) -> Measured | None:
-    return await anext(measured, None)
 
 
 def _names(context: Context, case_id: str) -> dict[str, str]:

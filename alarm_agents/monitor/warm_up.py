@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -29,7 +29,7 @@ CALM = 60.0
 
 async def warmed_up(
     stage: Iterator[Measured], warm: bool, learn: Callable[[Sequence[Measured]], Awaitable[None]]
-) -> AsyncIterator[Measured]:
+) -> AsyncGenerator[Measured, None]:
     """What the stage measures, in order; unless it is `warm` already, `learn` is given the first seconds before.
 
     Raises what the stage raises, after all that was measured before.
