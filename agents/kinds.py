@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from alarm_agents.agents.proposals import LIKE
 from alarm_agents.agents.quantiles import series
 from alarm_agents.types import Measurement, Provenance, Rule, RuleKind
 
@@ -30,7 +31,7 @@ FEW = 3
 """Frames fewer than which are no kind."""
 PURE = 3
 """References that show the slower kind alone, from which on these alone say how fast it gets."""
-MARGIN = 1.2
+MARGIN = LIKE
 """Times beyond what was seen that a description reaches."""
 TINY = 0.05
 

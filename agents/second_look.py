@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from alarm_agents.agents.perceiver import WHOLE
 from alarm_agents.agents.reasoner import Question
 from alarm_agents.observability import tracing
 from alarm_agents.tools.expert import LooksAgain
-from alarm_agents.tools.smoothing import causal
+from alarm_agents.tools.scene import Floats
+from alarm_agents.tools.smoothing import STEADY, causal
 from alarm_agents.tools.work import Work
 from alarm_agents.types import Box, Fact, Measurement, Perception
 
@@ -24,8 +25,7 @@ TOLD = 3
 async def measure_again(question: Question, work: Work) -> tuple[list[Measurement], tuple[Fact, ...]]:
     """The measurements at full resolution of all frames, for the experts that can look again.
 
-    Each looks where its own most notable fact lies. Each frame's value is the mean of both looks: the second one
-    does not outvote the first.
+    Each looks where its own most notable fact lies. The second look does not outvote the first (`_of_both`).
     """
     measurements = list(question.measurements)
     facts: tuple[Fact, ...] = ()
@@ -39,17 +39,32 @@ async def measure_again(question: Question, work: Work) -> tuple[list[Measuremen
             again = await asyncio.to_thread(expert.look_again, pictures, region)
         if not again.frames:  # a live source has let go of the pictures
             continue
-        times, wanted = [picture.time for picture in pictures], question.window.times
-        frames = {}
-        for name, values in first.frames.items():
-            if name not in again.frames:
-                frames[name] = values
-                continue
-            second = np.interp(wanted, times, causal(again.frames[name], "frames"))
-            frames[name] = tuple(float(v) for v in (np.asarray(values) + second) / 2)
+        frames = _of_both(first, again.frames, [picture.time for picture in pictures], question.window.times)
         measurements[place] = first.model_copy(update={"frames": frames})
         facts += tuple(fact.model_copy(update={"perceiver": f"{fact.perceiver} again"}) for fact in again.facts[:TOLD])
     return measurements, facts
+
+
+def _of_both(
+    first: Measurement, again: Mapping[str, Sequence[float]], times: Sequence[float], wanted: Sequence[float]
+) -> dict[str, tuple[float, ...]]:
+    """The first look's measures of the frames at the `wanted` times, with those that were taken `again` at `times`.
+
+    They are the mean of both, but for those that have no mean, as a thing's size: these are of the look whose thing
+    scores higher.
+    """
+    nearest = np.abs(np.subtract.outer(wanted, times)).argmin(axis=1)
+    both: dict[str, Floats] = {}
+    for name, values in again.items():
+        steady = f"{first.expert}.{name}" in STEADY
+        second = np.asarray(values)[nearest] if steady else np.interp(wanted, times, causal(values, "frames"))
+        both[name] = np.array([first.frames[name], second])
+    found = dict(first.frames)
+    for name, looks in both.items():
+        steady = f"{first.expert}.{name}" in STEADY
+        higher = both[first.score].argmax(axis=0)
+        found[name] = tuple((looks[higher, np.arange(len(wanted))] if steady else looks.mean(axis=0)).tolist())
+    return found
 
 
 def notable_region(perceptions: Sequence[Perception], expert: str | None = None) -> Box:

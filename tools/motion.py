@@ -56,7 +56,10 @@ FAST = 2.0  # times the usual speed, from which an object is worth a fact of its
 OBJECTS = 4  # followed in a frame, and told of in a window
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
 MOVES = 0.3  # share of what is there; less that stands still is people who wait, edges and shadows
-LOOKED_AT = ("speed", "ratio")  # measures that a part of the picture can be asked for
+LOOKED_AT = ("speed", "ratio", "tall", "wide")  # measures that a part of the picture can be asked for
+FASTER = (
+    2.0  # times the usual speed from which on what is normal, too, is of a faster kind, and does not say what is usual
+)
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 
 
@@ -149,7 +152,7 @@ class Motion:
             return
         self._ground = self._scene.learn(references)
         pairs = thinned([pair for run in references for pair in pairwise(run)], TAUGHT)
-        speeds = self._each(self._row_means, (step for pair in pairs for step in steps_of(pair, self._look)))
+        speeds = self._each(self._speeds, (step for pair in pairs for step in steps_of(pair, self._look)))
         if speeds:
             self._usual = _usual(np.array(speeds), self._ground.height)
 
@@ -164,18 +167,20 @@ class Motion:
         """
         pictures = pictures[max(0, overlap - 1) :]
         seen = self._each(lambda step: self._see(length_of(step), step), steps_of(pictures, self._look))
-        led = [self._led(each, picture) for each, picture in zip(seen, pictures[1:], strict=True)]
+        led = self._led(seen, pictures, self._tracks, self._leader)
         return self._measured(pictures, led, min(overlap, 1))
 
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
-        """`speed` and `ratio` as of `measure` without overlap, with finer flow and only within the region."""
+        """The measures of what moves, as of `measure` without overlap, with finer flow and only within the region."""
         # OpenCV's flow object keeps buffers between calls, and several second looks run at once.
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         usual, fine = (steps_of(pictures, partial(self._look, tallest=tall)) for tall in (WORKING, 2 * WORKING))
         steps = zip(usual, fine, strict=True)
         seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
-        tracks = Tracks()  # whose numbers say nothing of the stream's objects
-        found = self._measured(pictures, [replace(each, odd=_followed(each, tracks)[0].odd) for each in seen], 0)
+        led = self._led(seen, pictures, Tracks(), Leader())
+        # The numbers of these tracks say nothing of the stream's objects.
+        unnumbered = [replace(each, peaks=own.peaks) for each, own in zip(led, seen, strict=True)]
+        found = self._measured(pictures, unnumbered, 0)
         # What the region leaves out does not stand still.
         return Measured({name: found.frames[name] for name in found.frames if name in LOOKED_AT}, found.facts)
 
@@ -204,13 +209,18 @@ class Motion:
         standing = share_of(mask & ~moving) / max(share_of(mask), STANDING)
         return replace(seen, still=min(1.0, max(MOVES, standing)))
 
-    def _led(self, seen: Seen, picture: Picture) -> Seen:
-        """The stream's next frame: its objects followed, and the size of the one that leads."""
-        seen, oddest = _followed(seen, self._tracks)
-        if oddest is None or self._ground is None:
-            return replace(seen, size=self._leader.size(seen.odd, 0, None))
-        size = size_at(self._ground, picture, oddest.box) if oddest in seen.peaks else None
-        return replace(seen, size=self._leader.size(seen.odd, oddest.track, size))
+    def _led(self, seen: Sequence[Seen], pictures: Sequence[Picture], tracks: Tracks, leader: Leader) -> list[Seen]:
+        """A stream's next frames (the pictures after the first): objects followed, and how large the leading one is."""
+        led = []
+        for each, picture in zip(seen, pictures[1:], strict=True):
+            peaks, oddest = tracks.follow(each.peaks, each.time), tracks.oddest(each.time)
+            odd, size, track = 0.0, None, 0
+            if oddest is not None:
+                odd, track = oddest.at(each.time), oddest.track
+                if self._ground is not None and oddest in peaks:
+                    size = size_at(self._ground, picture, oddest.box)
+            led.append(replace(each, peaks=peaks, odd=odd, size=leader.size(odd, track, size)))
+        return led
 
     def _look(self, picture: Picture, tallest: int = WORKING) -> Gray:
         """What flow is computed of: grey, and where the ground is known, brighter where colour alone tells from it."""
@@ -234,11 +244,11 @@ class Motion:
             windows = self._windows = Windows(shape[0], shape[1], height)
         return windows
 
-    def _row_means(self, step: Step) -> Floats:
-        """Mean speed (ROWS,) of the windows that something fills; NaN in rows without any."""
+    def _speeds(self, step: Step) -> Floats:
+        """Speed in each window (ROWS, columns) that something fills, in heights/s; NaN in the others."""
         length = length_of(step)
         means, filled = self._means(length, self._moving(length, step), step)
-        return np.asarray(np.ma.masked_array(means, ~filled).mean(axis=1).filled(np.nan))
+        return np.asarray(np.where(filled, means, np.nan))
 
     def _each(self, work: Callable[[Step], T], steps: Iterable[Step]) -> list[T]:
         """The work on each step, in order; done by two threads, since flow takes most of a watch's time."""
@@ -288,12 +298,6 @@ class Motion:
         return _fact(subject, "speed ratio", odd, text, **where)
 
 
-def _followed(seen: Seen, tracks: Tracks) -> tuple[Seen, Peak | None]:
-    """The next frame with its objects followed, as odd as the oddest of them is taken to be; and that one."""
-    peaks, oddest = tracks.follow(seen.peaks, seen.time), tracks.oddest(seen.time)
-    return replace(seen, peaks=peaks, odd=oddest.at(seen.time) if oddest else 0.0), oddest
-
-
 def _share(name: str, value: float, text: str) -> Fact:
     unit = "share of the picture" if name == "moving" else "share of what is there"
     return _fact("picture", f"{name} share", value, text, unit=unit, measure=f"motion.{name}")
@@ -309,16 +313,31 @@ def _rounded(value: float) -> float:
 
 
 def _usual(speeds: Floats, height: Floats) -> Floats:
-    """Usual speed (ROWS,) from the speeds (frames, ROWS) of references: the median of the rows around."""
-    own = speeds / height  # so that rows in which little moved borrow from the others in perspective
-    known = own[np.isfinite(own)]
-    usual = np.full(ROWS, np.median(known) if known.size else 0.0)
+    """Usual speed (ROWS,) from the speeds (frames, ROWS, columns) of references, NaN where nothing moves.
+
+    Found anew without what is far faster, until nothing is: where cyclists are normal they do not say how fast walkers
+    are. Where that would leave less than half, speeds are of all sizes and no kind is most of it: then all count.
+    """
+    own = speeds / height[:, None]  # so that rows in which little moved borrow from the others in perspective
+    most = own
+    while (faster := most > FASTER * _row_medians(most)[:, None]).any():
+        most = np.where(faster, np.nan, most)
+    if 2 * np.isfinite(most).sum() < np.isfinite(own).sum():
+        most = own
+    return np.asarray(np.maximum(gaussian_filter1d(_row_medians(most), 2, mode="nearest") * height, SLOWEST))
+
+
+def _row_medians(speeds: Floats) -> Floats:
+    """The median (ROWS,) over frames of the mean over columns, of each row and those around it."""
+    means = np.ma.masked_invalid(speeds).mean(axis=2).filled(np.nan)
+    known = means[np.isfinite(means)]
+    medians = np.full(ROWS, np.median(known) if known.size else 0.0)
     for row in range(ROWS):
-        near = own[:, max(0, row - 3) : row + 4]
+        near = means[:, max(0, row - 3) : row + 4]
         near = near[np.isfinite(near)]
         if near.size >= 20:
-            usual[row] = np.median(near)
-    return np.asarray(np.maximum(gaussian_filter1d(usual, 2, mode="nearest") * height, SLOWEST))
+            medians[row] = np.median(near)
+    return medians
 
 
 def _peaks(means: Floats, odd: Floats, windows: Windows, time: float) -> tuple[Peak, ...]:

@@ -34,3 +34,11 @@ def test_something_faster_leads_at_once() -> None:
     for _ in range(2 * LOOKS):
         leader.size(1.4, 1, WALKER)
     assert leader.size(2.6, 2, RIDER) == RIDER
+
+
+def test_what_is_suddenly_far_faster_is_another_thing_though_it_is_taken_for_the_same() -> None:
+    leader = Leader()
+    for _ in range(2 * LOOKS):
+        leader.size(1.4, 1, WALKER)
+    assert leader.size(3.0, 1, None) == Size()
+    assert leader.size(3.2, 1, RIDER) == RIDER

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from alarm_agents.sources.picture import Picture
-from alarm_agents.tools.motion import Motion
+from alarm_agents.tools.motion import Motion, _usual
+from alarm_agents.tools.scene import ROWS
 from alarm_agents.types import Box
 
 FPS = 10.0
@@ -89,6 +90,24 @@ def test_speed_and_ratio_are_physical(motion: Motion) -> None:
     assert np.median(frames["ratio"]) == pytest.approx(QUICK / SLOW, rel=0.3)
     assert 0.5 < np.median(frames["moving"]) / (0.16 * 0.08 / 1.5) < 3  # flow spreads over a thing's edges
     assert frames["speed"][0] == frames["speed"][1], "the first has none before it"
+
+
+def test_what_is_usual_is_how_fast_the_slower_kind_is() -> None:
+    """In six of ten references a cyclist rides in the walkers' row, so that most of what moves there is fast."""
+    mixed, alone = Motion(), Motion()
+    starts = [2.0 * run / 3 for run in range(10)]
+    mixed.fit([scene([*walkers(), CYCLIST] if run < 6 else walkers(), 3, start=at) for run, at in enumerate(starts)])
+    alone.fit([scene(walkers(), 3, start=at) for at in starts])
+    runner = scene([(0.3, 0.7, 2.5 * SLOW)], 8)
+    ratios = [float(np.median(motion.measure(runner, 0).frames["ratio"])) for motion in (mixed, alone)]
+    assert ratios[0] == pytest.approx(ratios[1], rel=0.1)
+
+
+def test_where_speeds_are_of_all_sizes_all_of_them_say_what_is_usual() -> None:
+    """As on a belt that idles: leaving out what is far faster again and again would end at its trembling."""
+    speeds = np.exp(np.random.default_rng(0).uniform(math.log(0.01), 0.0, (200, ROWS, 6)))
+    usual = _usual(speeds, np.ones(ROWS))
+    assert usual == pytest.approx(np.full(ROWS, np.median(speeds.mean(axis=2))), rel=0.1)
 
 
 def test_a_coat_as_bright_as_the_pavement_hides_nobody() -> None:
@@ -198,6 +217,16 @@ def test_looking_again_sees_nothing_beyond_the_region(motion: Motion) -> None:
     assert min(above, below) > 0
     assert max(above, below) <= whole * 1.15
     assert away == 0.0
+
+
+def test_looking_again_says_how_large_what_moves_is() -> None:
+    motion = Motion()
+    motion.fit([scene(walkers(), 3, start=2.0 * run / 3) for run in range(10)])
+    pictures = scene([CYCLIST], 12)
+    first, again = motion.measure(pictures, 0).frames, motion.look_again(pictures, (0.0, 0.0, 1.0, 1.0)).frames
+    for name in ("tall", "wide"):
+        assert again[name][-1] == pytest.approx(first[name][-1], rel=0.2)
+        assert first[name][-1] > 0
 
 
 def test_looking_again_leaves_the_followed_objects_alone(motion: Motion) -> None:
