@@ -54,17 +54,15 @@ def _of_both(
     scores higher.
     """
     nearest = np.abs(np.subtract.outer(wanted, times)).argmin(axis=1)
+    steady = {name for name in again if f"{first.expert}.{name}" in STEADY}
     both: dict[str, Floats] = {}
-    for name, values in again.items():
-        steady = f"{first.expert}.{name}" in STEADY
-        second = np.asarray(values)[nearest] if steady else np.interp(wanted, times, causal(values, "frames"))
+    for name in again.keys() & first.frames.keys():
+        values = again[name]
+        second = np.asarray(values)[nearest] if name in steady else np.interp(wanted, times, causal(values, "frames"))
         both[name] = np.array([first.frames[name], second])
-    found = dict(first.frames)
-    for name, looks in both.items():
-        steady = f"{first.expert}.{name}" in STEADY
-        higher = both[first.score].argmax(axis=0)
-        found[name] = tuple((looks[higher, np.arange(len(wanted))] if steady else looks.mean(axis=0)).tolist())
-    return found
+    higher = both[first.score].argmax(axis=0), np.arange(len(wanted))
+    chosen = {name: looks[higher] if name in steady else looks.mean(axis=0) for name, looks in both.items()}
+    return {name: tuple(chosen[name].tolist()) if name in chosen else first.frames[name] for name in first.frames}
 
 
 def notable_region(perceptions: Sequence[Perception], expert: str | None = None) -> Box:

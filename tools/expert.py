@@ -63,7 +63,7 @@ class LooksAgain(Protocol):
     def look_again(self, pictures: Sequence[Picture], region: Box) -> Measured:
         """Measure inside `region` alone, as finely as it can, without touching what it remembers of the stream.
 
-        The values are comparable with those of `measure`; one a picture.
+        The values are comparable with those of `measure`; one a picture, and the expert's `score` is among them.
         """
         ...
 

@@ -57,9 +57,7 @@ OBJECTS = 4  # followed in a frame, and told of in a window
 TAUGHT = 300  # pairs of frames learned from at most: the medians asked of them are settled long before
 MOVES = 0.3  # share of what is there; less that stands still is people who wait, edges and shadows
 LOOKED_AT = ("speed", "ratio", "tall", "wide")  # measures that a part of the picture can be asked for
-FASTER = (
-    2.0  # times the usual speed from which on what is normal, too, is of a faster kind, and does not say what is usual
-)
+FASTER = 2.0  # times the usual speed; what is faster, though it is normal, is of another kind
 STANDING = 0.002  # share of the picture that must stand out for it to be said to stand still
 
 

@@ -21,7 +21,7 @@ async def side_by_side(
     """
     # Beside those in the queue, one is being taken up and one waits to be put in.
     begun: asyncio.Queue[asyncio.Task[R] | Exception | None] = asyncio.Queue(at_once - 2)
-    unfinished: set[asyncio.Task[Any]] = set()
+    untaken: set[asyncio.Task[R]] = set()
 
     async def begin() -> None:
         end: Exception | None = None
@@ -29,8 +29,7 @@ async def side_by_side(
             async with aclosing(items):
                 async for item in items:
                     task = asyncio.create_task(work(item))
-                    unfinished.add(task)
-                    task.add_done_callback(unfinished.discard)
+                    untaken.add(task)
                     await begun.put(task)
         except Exception as error:  # noqa: BLE001  it is raised below, after what came before it
             end = error
@@ -40,10 +39,11 @@ async def side_by_side(
     try:
         while isinstance(task := await begun.get(), asyncio.Task):
             yield await task
+            untaken.discard(task)
         if task is not None:
             raise task
     finally:
-        left = [beginning, *unfinished]
+        left: list[asyncio.Task[Any]] = [beginning, *untaken]
         for each in left:
             each.cancel()
         await asyncio.gather(*left, return_exceptions=True)

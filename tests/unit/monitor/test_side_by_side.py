@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,23 @@ async def test_what_fails_in_one_piece_of_work_is_raised_in_its_place() -> None:
     assert [await anext(results) for _ in range(2)] == [0, 1]
     with pytest.raises(ValueError, match="two"):
         await anext(results)
+
+
+async def test_what_else_fails_after_that_is_not_left_for_asyncio_to_complain_of() -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+
+    async def work(number: int) -> int:
+        for _ in range(0 if number else 9):  # the first fails last
+            await asyncio.sleep(0)
+        raise ValueError(str(number))
+
+    with suppress(ValueError):  # not `pytest.raises`, which would keep the tasks alive
+        async for _ in side_by_side(numbers(5), work, 8):
+            pass
+    gc.collect()
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_whoever_stops_leaves_no_work_and_no_open_items() -> None:
