@@ -31,8 +31,6 @@ FEW = 3
 """Frames fewer than which are no kind."""
 PURE = 3
 """References that show the slower kind alone, from which on these alone say how fast it gets."""
-MARGIN = LIKE
-"""Times beyond what was seen that a description reaches."""
 TINY = 0.05
 
 Frames = NDArray[np.float64]
@@ -106,7 +104,7 @@ def _described(fast: Frames, slow: Frames) -> tuple[NDArray[np.float64], NDArray
     looks, others = (frames[frames[:, 2] > math.log(TINY)] for frames in (fast, slow))
     if min(len(looks), len(others)) < SUPPORT:
         return None
-    low, high = looks.min(axis=0) - math.log(MARGIN), looks.max(axis=0) + math.log(MARGIN)
+    low, high = looks.min(axis=0) - math.log(LIKE), looks.max(axis=0) + math.log(LIKE)
     ours, theirs = np.median(looks, axis=0), np.median(others, axis=0)
     apart = np.abs(ours - theirs) / np.sqrt(looks.var(axis=0) + others.var(axis=0) + 1e-9)
     best = 1 + int(apart[1:].argmax())

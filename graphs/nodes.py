@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, cast
 
-from langchain_core.tools import StructuredTool
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 
@@ -176,10 +175,8 @@ async def reflect(state: MonitorState, runtime: Runtime[Context]) -> Update:
     context, number = runtime.context, state.get("round", 0) + 1
     question, work, limits = _question(state, context), context.work(state["window"]), context.scenario.graph.reflection
     eyes = [perceiver for perceiver in context.perceivers.values() if perceiver.model is not None]
-    asking: list[StructuredTool] = []
-    if eyes:
-        asking.append(perceivers_tool(eyes, question, context.media, context.scenario))
-        asking.append(earlier_tool(eyes, question.window, context.media, context.scenario))
+    about = context.media, context.scenario
+    asking = [perceivers_tool(eyes, question, *about), earlier_tool(eyes, question.window, *about)] if eyes else []
     toolbox = context.tools.including(*(Entry(each, "built in", limits.seconds) for each in asking))
     found = await context.reflector.reflect(question, latest(state), work, toolbox, number, limits=limits)
     verdicts = borne_out([found.verdict], question.perceptions, context)

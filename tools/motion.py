@@ -200,7 +200,7 @@ class Motion:
         means, _ = self._means(length, moving, step)
         odd = means if self._usual is None else means / self._usual[:, None]
         peaks = _peaks(means, odd, self._windows_of(length.shape), step.time)
-        seen = Seen(step.time, float(means.max()), float(odd.max()), share_of(moving), peaks=peaks)
+        seen = Seen(step.time, float(means.max()), moving=share_of(moving), peaks=peaks)
         if self._ground is None:
             return seen
         mask = self._ground.foreground(step.picture)

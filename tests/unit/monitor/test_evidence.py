@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alarm_agents.monitor.clock import Clock
 from alarm_agents.monitor.evidence import CLIP_SECONDS, FRAMES, Evidence, clip_span
 from alarm_agents.settings import SourceSettings
 from alarm_agents.sources.media import Media
@@ -80,6 +81,10 @@ async def test_a_key_frame_shows_the_box_and_never_what_is_masked(tmp_path: Path
     assert max(abs(edge.min() - BOX[0] * WIDTH), abs(edge.max() - BOX[2] * WIDTH)) <= 4
     below = image[round(BOX[3] * HEIGHT) : HEIGHT - 5, : WIDTH // 4 - 5]
     assert below.max() < 40, "the mask is black"
+
+
+def test_a_clip_tells_whole_seconds_as_clocks_in_pictures_do() -> None:
+    assert [Clock(end).second(end - 0.1) for end in (13.0, 4000.0)] == ["12 s", "1:06:39"]
 
 
 @pytest.mark.parametrize("kind", ["folder", "video"])
