@@ -368,6 +368,8 @@ class Incident(Record):
     title: str
     score: Probability | None
     """The largest of its cases'; None when no member could judge any of them."""
+    lift: float = Field(1.0, ge=1)
+    """The largest of its cases': by how much limits had been lifted."""
     cases: tuple[str, ...]
     status: Literal["open", "closed", "dismissed"] = "open"
     kind: Literal["anomaly", "camera"] = "anomaly"

@@ -18,7 +18,12 @@ from alarm_agents.uncertainty import signals
 COOL_DOWN = 10.0
 """Seconds after an incident's last anomalous case within which a further one belongs to it."""
 PAUSE = 0.5
-"""Seconds of calm, beyond the gap from one frame to the next, after which a severer case is another incident."""
+"""Seconds of calm, beyond the gap from one frame to the next, after which a worse case is another incident."""
+FAR_ODDER = 10.0
+"""Times the odds of the most anomalous case before at which a case is worse, though as severe: strong evidence (as
+Jeffreys has it, Theory of Probability, 1961), while severity grows only with each doubling of what is measured."""
+LIFTED = 2.0
+"""Times the lift of an incident's limits at which what is beyond them still is worse: they reach what it showed."""
 NOT_MODELS = (EMBEDDED, "recorded", "gate")
 TITLE = 120
 
@@ -91,10 +96,10 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
     """The incident after the next case of its source, in order, and whether the case belongs to it.
 
     An anomalous case joins the incident while it starts within `COOL_DOWN` of the incident's end, else it opens a
-    new one; so does one that comes after a pause and is severer than all before it, for what is worse is not the same
-    again; and so does a case in which the camera was blind, in incidents of their own kind. None comes back when there
-    is no incident and the case opens none. With `alert_unknown` a case that no member could judge counts as one to
-    tell people about.
+    new one; so does one that comes after a pause and is worse than all before it (severer, far odder, or beyond limits
+    that have been lifted to what is usual now), for what is worse is not the same again; and so does a case in which
+    the camera was blind, in incidents of their own kind. None comes back when there is no incident and the case opens
+    none. With `alert_unknown` a case that no member could judge counts as one to tell people about.
     """
     kind: Literal["anomaly", "camera"] = "camera" if case.blind else "anomaly"
     asked_first = case.uncertainty.withheld and case.status is CaseStatus.PENDING
@@ -104,7 +109,7 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
     if not concerns:
         return (incident.model_copy(update={"status": "closed"}) if incident and over else incident), False
     paused = incident is not None and case.window.start > incident.end + PAUSE
-    worse = incident is not None and paused and case.severity > incident.severity
+    worse = incident is not None and paused and _worse(case, incident)
     if incident is None or over or worse or incident.status != "open" or incident.kind != kind:
         opened = Incident(
             id=f"incident-{case.id}",
@@ -116,6 +121,7 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
             severity=case.severity,
             title=case.title,
             score=case.score,
+            lift=case.lift,
             cases=(case.id,),
             kind=kind,
         )
@@ -128,6 +134,7 @@ def extend(incident: Incident | None, case: Case, *, alert_unknown: bool = False
             "severity": max(incident.severity, case.severity),
             "title": case.title if stronger else incident.title,
             "score": case.score if stronger else incident.score,
+            "lift": max(incident.lift, case.lift),
             "cases": tuple(dict.fromkeys((*incident.cases, case.id))),
         }
     )
@@ -146,9 +153,17 @@ def without(incident: Incident, case: Case, rest: Sequence[Case]) -> Incident:
             "end": max(kept.window.end for kept in rest),
             "severity": max(kept.severity for kept in rest),
             "score": strongest.score,
+            "lift": max(kept.lift for kept in rest),
             "title": strongest.title,
         }
     )
+
+
+def _worse(case: Case, incident: Incident) -> bool:
+    """Whether the case is worse than all of the incident so far."""
+    p, before = case.score or 0.0, incident.score or 0.0
+    far_odder = p * (1 - before) > FAR_ODDER * before * (1 - p)
+    return case.severity > incident.severity or far_odder or case.lift >= LIFTED * incident.lift
 
 
 def label_of(p: float | None) -> Label:
