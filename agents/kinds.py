@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 
 from alarm_agents.agents.proposals import LIKE
 from alarm_agents.agents.quantiles import series
+from alarm_agents.tools.leader import APART
 from alarm_agents.types import Measurement, Provenance, Rule, RuleKind
 
 MEASURES = ("motion.ratio", "motion.tall", "motion.wide")
 MOVING = 1.0
 """Times the usual speed; frames in which nothing is faster tell nothing of kinds."""
-APART = math.log(1.6)
-"""Least distance of the two kinds' mean log speeds."""
 DISTINCT = 3.0
-"""The same in pooled standard deviations: less is one kind that varies."""
+"""Least distance of two kinds' mean log speeds in pooled standard deviations; less is one kind that varies."""
 SUPPORT = 10
 """Frames that must show how each kind looks, the faster one in two references at least."""
 FEW = 3
@@ -90,7 +89,7 @@ def _split(speeds: NDArray[np.float64]) -> float | None:
         if within < best:
             best = within
             distance = float(high.mean() - low.mean())
-            two = distance >= APART and distance >= DISTINCT * math.sqrt(max(within, 1e-9))
+            two = distance >= math.log(APART) and distance >= DISTINCT * math.sqrt(max(within, 1e-9))
             cut = float(low[-1] + high[0]) / 2 if two else None
     return cut
 

@@ -12,8 +12,8 @@ from alarm_agents.types import Box
 
 LEADS = 0.8
 """Share of its speed from one frame to the next, down to which what was fastest still leads."""
-SUDDEN = 1.6
-"""Times its speed in the frame before, from which on what leads is another thing, whichever track it is taken for."""
+APART = 1.6
+"""Times the speed of things of one kind, from which on what is faster is of another kind."""
 LOOKS = 9
 """Latest frames with the whole leader in them, of which the median is its size: things pass before one another."""
 
@@ -42,7 +42,8 @@ class Leader:
         if speed < fading:
             self._speed = fading
         else:
-            if track != self._track or speed > SUDDEN * self._speed:  # something else leads now
+            # Something else leads now, whichever track it is taken for where it is so much faster at once.
+            if track != self._track or speed > APART * self._speed:
                 self._looks.clear()
             self._speed, self._track = speed, track
             if seen is not None:

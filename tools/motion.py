@@ -175,12 +175,10 @@ class Motion:
         usual, fine = (steps_of(pictures, partial(self._look, tallest=tall)) for tall in (WORKING, 2 * WORKING))
         steps = zip(usual, fine, strict=True)
         seen = [self._see(finer_length(flow, step, fine, region), step) for step, fine in steps]
-        led = self._led(seen, pictures, Tracks(), Leader())
-        # The numbers of these tracks say nothing of the stream's objects.
-        unnumbered = [replace(each, peaks=own.peaks) for each, own in zip(led, seen, strict=True)]
-        found = self._measured(pictures, unnumbered, 0)
-        # What the region leaves out does not stand still.
-        return Measured({name: found.frames[name] for name in found.frames if name in LOOKED_AT}, found.facts)
+        found = self._measured(pictures, self._led(seen, pictures, Tracks(), Leader()), 0)
+        # What the region leaves out does not stand still; and the numbers of these tracks are not the stream's.
+        frames = {name: found.frames[name] for name in found.frames if name in LOOKED_AT}
+        return Measured(frames, self._facts(seen) if seen else found.facts)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Give what references taught, as arrays; nothing without any."""
