@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alarm_agents.errors import AlarmError
 from alarm_agents.graphs.casework import COOL_DOWN
@@ -23,6 +24,8 @@ SECONDS = 4.0
 """How long a source is watched before the threshold is set."""
 LASTS = 3 * SECONDS
 """Seconds beyond the limits within one incident after which what was told once is the new usual."""
+ALIKE = 4.0
+"""Times as strong, up to which what is beyond the limits counts as the same that lasts."""
 CALM = 60.0
 """Seconds within the limits of the warm-up after which these hold again."""
 
@@ -82,8 +85,9 @@ class Lifts:
     def __init__(self, rules: Callable[[], Sequence[Rule]]) -> None:
         """`rules` gives the active rules of the source; without any of a warm-up nothing is lifted."""
         self._rules, self._lift = rules, 1.0
-        self._beyond: list[float] = []
-        self._seconds, self._last, self._calm_since = 0.0, 0.0, 0.0
+        self._beyond: list[tuple[float, float]] = []
+        """Strength and seconds of what has been beyond the limits in the incident that goes on."""
+        self._last, self._calm_since = 0.0, 0.0
 
     def of(self, window: Window, measurements: Sequence[Measurement]) -> float:
         """What the limits are multiplied by for the next window, at least 1."""
@@ -97,19 +101,23 @@ class Lifts:
         lift = self._lift
         if strength > lift:
             if window.start > self._last + COOL_DOWN:
-                self._beyond, self._seconds = [], 0.0
-            self._beyond.append(strength)
-            self._seconds += window.end - max(window.start, self._last)
+                self._beyond = []
+            self._beyond.append((strength, window.end - max(window.start, self._last)))
             self._last = window.end
-            if self._seconds >= LASTS:
-                self._lift = max(lift, self._usual())
-                self._beyond, self._seconds = [], 0.0
+            lasting = self._lasting()
+            if lasting is not None:
+                self._lift = max(lift, _usual(lasting))
+                self._beyond = []
         return lift
 
-    def _usual(self) -> float:
-        """How strong what has lasted gets, as a warm-up of it would say; little beyond the strongest it has shown."""
-        shown = np.array(self._beyond)
-        return min(Calibration.warm_up(shown).reach(), float(shown.max()) * math.exp(WARM_UP_REACH * WARM_UP_SPREAD))
+    def _lasting(self) -> NDArray[np.float64] | None:
+        """The strengths of the strongest that has lasted; what is far weaker or stronger has not lasted with it."""
+        strengths, seconds = np.array(self._beyond).T
+        for strongest in np.sort(strengths)[::-1]:
+            alike = (strengths <= strongest) & (strengths * ALIKE >= strongest)
+            if seconds[alike].sum() >= LASTS:
+                return np.asarray(strengths[alike])
+        return None
 
     def _strength(self, measurements: Sequence[Measurement]) -> float:
         """The window's largest measure, in times its limit; 0 where none has one."""
@@ -122,3 +130,8 @@ class Lifts:
         return max(
             (values[name] / limit for name, limit in limits.items() if name in values and limit > 0), default=0.0
         )
+
+
+def _usual(shown: NDArray[np.float64]) -> float:
+    """How strong what has lasted gets, as a warm-up of it would say; little beyond the strongest it has shown."""
+    return min(Calibration.warm_up(shown).reach(), float(shown.max()) * math.exp(WARM_UP_REACH * WARM_UP_SPREAD))

@@ -60,6 +60,11 @@ def test_what_ends_soon_teaches_nothing_however_often_it_comes() -> None:
     assert set(told(*[(TRAFFIC, 4), (CALM_SPEED, 20)] * 20)[::2]) == {1.0}
 
 
+def test_a_short_race_among_what_lasts_is_told_again_the_next_time() -> None:
+    shares = told((CALM_SPEED, 5), (1.2 * LIMIT, 6), (RACE, 6), (CALM_SPEED, 8), (RACE, 6))
+    assert shares == [0, 1, 1, 0, 1]
+
+
 def test_after_a_calm_minute_the_first_limits_hold_again() -> None:
     assert told((TRAFFIC, 20), (CALM_SPEED, CALM / 2), (TRAFFIC, 5))[-1] == 0
     assert told((TRAFFIC, 20), (CALM_SPEED, CALM + 5), (TRAFFIC, 5))[-1] == 1
