@@ -47,7 +47,7 @@ from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.experts import MEASURES, taught_experts
 from alarm_agents.tools.registry import load_tools
 from alarm_agents.tools.smoothing import CAUSAL, Smoothing
-from alarm_agents.types import Acceptance, Case, CaseStatus, Label, Resolution, Window
+from alarm_agents.types import Acceptance, Case, CaseStatus, Label, Resolution, Rule, RuleKind, Window
 from alarm_agents.uncertainty.budget import Budget
 from alarm_agents.uncertainty.gate import gate_threshold
 from alarm_agents.workspace import Workspace
@@ -288,7 +288,8 @@ class Monitor:
         heeded = active_rules(self.memory.rules, media.identity, taken_back=True)
         stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing, heeded))
         ruled = [expert for expert in context.experts if expert in MEASURES]
-        warm = references is not NO_REFERENCES or all(covers(self.scenario, expert) for expert in ruled)
+        taught = references is not NO_REFERENCES and (media.kind != "frames" or any(map(_teaches, rules())))
+        warm = taught or all(covers(self.scenario, expert) for expert in ruled)
         learn = partial(self._learn_from_stream, context, media)
         lifts, numbers = Lifts(rules), itertools.count()
 
@@ -366,6 +367,12 @@ class Monitor:
             yield Watched(case, known=True)
         for incident in self.workspace.cases.incidents(namespace=self.namespace, run=run.id):
             yield Watched(incident, known=True)
+
+
+def _teaches(rule: Rule) -> bool:
+    """Whether what references gave lets one judge; where a limit fires on them, its rule of normality alone is left."""
+    half = rule.threshold is not None and rule.kind is RuleKind.NORMAL
+    return rule.provenance.origin == "references" and not half
 
 
 def _names(context: Context, case_id: str) -> dict[str, str]:

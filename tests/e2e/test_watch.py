@@ -71,6 +71,13 @@ def test_untaught_it_warms_up_on_the_stream(alarm: Alarm, clips: Clips, kind: st
     assert "picture heights/s" in " ".join(cases[ODD]["facts"])
 
 
+def test_taught_one_picture_it_warms_up_as_without_any(alarm: Alarm, clips: Clips, tmp_path: Path) -> None:
+    alarm("induce", write_folder(tmp_path / "one", clip(1)))
+    cases = alarm("watch", clips.folder, "--json").of("case")
+    assert {case["label"] for case in cases} <= {"normal", "anomalous"}
+    assert cases[ODD]["label"] == "anomalous"
+
+
 def test_a_copy_elsewhere_is_the_same_source_and_changed_content_is_not(
     alarm: Alarm, clips: Clips, tmp_path: Path
 ) -> None:
