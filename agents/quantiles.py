@@ -23,8 +23,8 @@ MOST = 1.0
 """The largest value of a measure that is a share."""
 
 PHRASES = {
-    "motion.ratio": "the fastest thing moves at {} times the speed that is usual at its place",
-    "motion.speed": "the fastest thing moves at {} picture heights a second",
+    "motion.ratio": "the fastest thing moves {} times as fast as is usual at its place",
+    "motion.speed": "the fastest thing moves {} picture heights a second",
     "motion.still": "the share of what is there that stands still is {}",
     "geometry.shape": "the oddest outline is {} times as unusual as most",
     "geometry.crowding": "things cover {} times as much of the picture as usual",

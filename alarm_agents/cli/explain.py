@@ -18,6 +18,7 @@ from alarm_agents.cli.rules import RuleArgument, commands
 from alarm_agents.cli.which import WhichScenario, rules_of
 from alarm_agents.monitor import explaining
 from alarm_agents.monitor.explaining import MODEL_BOUND, Explanation, Hop, Reason
+from alarm_agents.types import Resolution
 
 LISTED, NAMED = 8, 3
 """Facts, and references of a rule, that are printed; `--json` has them all."""
@@ -74,6 +75,7 @@ def render(found: Explanation) -> RenderableType:
         _part("what", Group(*_facts(found))),
         _part("why", Group(plain(case.explanation), *map(_reason, found.reasons))),
         _part("what resolved cases say", _lines(precedent_text(case))),
+        *([_part("what a person answered", _lines(_answered(case.resolution)))] if case.resolution else []),
         _part("how severe", _lines(f"{found.severity}: {found.criterion}", *found.severity_from)),
         _part("what would have made it normal", _lines(*_asked(found))),
         _part("look further", _commands(found)),
@@ -89,6 +91,11 @@ def _part(title: str, body: RenderableType) -> RenderableType:
 
 def _lines(*texts: str) -> Group:
     return Group(*map(plain, texts))
+
+
+def _answered(resolution: Resolution) -> str:
+    said = ", by ".join(filter(None, (resolution.answer, resolution.by)))
+    return ": ".join(filter(None, (said, resolution.note)))
 
 
 def _facts(found: Explanation) -> list[Text]:

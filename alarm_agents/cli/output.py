@@ -43,6 +43,11 @@ def note(message: str, style: str = "dim") -> None:
     notes.print(Text(clean(message, None), style=style), soft_wrap=True)
 
 
+def counted(count: int, noun: str) -> str:
+    """So many of them: "1 case", "2 cases"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def clock(seconds: float) -> str:
     """A time in a stream as people read it: seconds from its start, or the time of day where a live source gives it."""
     if seconds < UNIX:

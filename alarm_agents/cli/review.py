@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from alarm_agents.cli.app import JsonOption, open_workspace, run_traced
-from alarm_agents.cli.output import clock, console, emit, item, note, number, plain
+from alarm_agents.cli.output import clock, console, counted, emit, item, note, number, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.watch import case_line
 from alarm_agents.cli.which import WhichScenario, scenario_name
@@ -52,7 +52,8 @@ def list_(json_: JsonOption = False) -> None:
         item(case.id, said, *_asked(case))
     for line in _learning(workspace, waiting):
         note(line)
-    note(f"{len(waiting)} cases wait: `alarm review resolve CASE --as normal|anomalous|unsure`, `alarm explain CASE`")
+    wait = counted(len(waiting), "case") + (" waits" if len(waiting) == 1 else " wait")
+    note(f"{wait}: `alarm review resolve CASE --as normal|anomalous|unsure`, `alarm explain CASE`")
 
 
 @commands.command()

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
-from alarm_agents.cli.output import console, emit, note, notes, plain
+from alarm_agents.cli.output import console, counted, emit, note, notes, plain
 from alarm_agents.cli.proposed import question_document
 from alarm_agents.cli.watch import announce
 from alarm_agents.errors import ConfigurationError
@@ -107,9 +107,8 @@ def taught_document(taught: Taught, scenario: str) -> dict[str, Any]:
 
 def show_rules(taught: Taught, scenario: str) -> None:
     """Print what teaching gave for people."""
-    table = Table(
-        title=f"{len(taught.rules)} rules for '{scenario}' from {taught.clips} references", title_justify="left"
-    )
+    found = f"{counted(len(taught.rules), 'rule')} for '{scenario}' from {counted(taught.clips, 'reference')}"
+    table = Table(title=found, title_justify="left")
     for column in ("rule", "kind", "status", "text", "held out", "fired"):
         table.add_column(column, overflow="fold")
     for rule in taught.rules:

@@ -16,7 +16,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from alarm_agents.cli.app import JsonOption, ScenarioOption, app, open_workspace, run_traced
-from alarm_agents.cli.output import clock, console, emit, note, notes, number, plain
+from alarm_agents.cli.output import clock, console, counted, emit, note, notes, number, plain
 from alarm_agents.cli.report import ReportOption
 from alarm_agents.cli.report import write as write_report
 from alarm_agents.graphs.load import load_monitor
@@ -167,7 +167,8 @@ async def follow(
                     incidents += 1
                 # Off the loop: while a reader pauses, others may need what the loop has locked in the workspace.
                 await asyncio.to_thread(tell, watched)
-    note(f"{cases} cases, {incidents} incidents, {waiting} handed to a person; kept in {workspace.folder}")
+    told = f"{counted(cases, 'case')}, {counted(incidents, 'incident')}, {waiting} handed to a person"
+    note(f"{told}; kept in {workspace.folder}")
     for model, count in silent.items():
         note(f"{model} gave no usable answer in {count} cases; `alarm review show CASE` tells why", "yellow")
     if waiting:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from alarm_agents.errors import NotFoundError
+from alarm_agents.graphs.casework import by_agents
 from alarm_agents.memory.rules import RuleMemory
 from alarm_agents.monitor.clock import Clock
 from alarm_agents.monitor.evidence import CLIP, key_frame_of
@@ -58,7 +59,7 @@ class Story:
         if any(verdict.round for verdict in case.verdicts):
             self.decisions["looked at again"] += case.decision is not Decision.REFLECT
         if case.resolution is not None:
-            self.answers[" ".join(filter(None, (case.resolution.answer, case.resolution.note)))] += 1
+            self.answers[": ".join(filter(None, (case.resolution.answer, case.resolution.note)))] += 1
         self.rules.update(case.rules)
         self.models.update(case.models)
         for fact in (fact for seen in case.perceptions for fact in seen.facts):
@@ -176,9 +177,11 @@ def gather(workspace: Workspace, run: Pass, labelled: Sequence[Span]) -> Chapter
     memory = RuleMemory(workspace.engine, run.scenario.name, run.namespace)
     book = Rulebook(workspace, memory)
     for story in chapter.stories.values():
-        if story.peak is not None and not story.peak.models and not story.peak.blind:
-            rules = book.of(story.peak, run.id, story.peak.revision)
-            story.would_be_normal = asyncio.run(by_rules(workspace, story.peak, run.id, rules)).text if rules else ""
+        peak = story.peak
+        if peak is None or peak.models or peak.blind or by_agents(peak) is Label.NORMAL:  # a person made it an incident
+            continue
+        rules = book.of(peak, run.id, peak.revision)
+        story.would_be_normal = asyncio.run(by_rules(workspace, peak, run.id, rules)).text if rules else ""
     cited = dict.fromkeys(ref for story in chapter.stories.values() for ref, _ in story.rules.most_common(RULES))
     chapter.rules = {ref: _stored(memory, ref) for ref in cited}
     return chapter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,21 @@ def test_people_read_the_same_and_a_report_has_it(watched: tuple[Alarm, dict[str
     alarm("report", "--out", "page.html")
     page = (alarm.folder / "page.html").read_text()
     assert "Asked again, it would have been normal: motion.ratio at most" in page
+
+
+def test_what_a_person_answered_is_said_and_what_judged_normal_is_not_asked_again(alarm: Alarm) -> None:
+    alarm("induce", write_folder(alarm.folder / "normal", clip(128, seed=4)))
+    watched = alarm("watch", write_folder(alarm.folder / "calm", clip(64, seed=4)), "--json")
+    assert not watched.of("incident")
+    case = watched.of("case")[-1]
+    alarm("review", "resolve", case["id"], "--as", "anomalous", "--note", "a man jumps")
+    text = alarm("explain", case["id"]).out
+    assert re.search(r"anomalous, by \w+: a man jumps", text)
+    assert "it was judged normal as it is" in text
+    alarm("report", "--out", "page.html")
+    page = (alarm.folder / "page.html").read_text()
+    assert "anomalous: a man jumps" in page
+    assert "Asked again" not in page
 
 
 def test_what_is_not_there_is_said(alarm: Alarm) -> None:
