@@ -34,7 +34,9 @@ FORMATS = (
 """FFmpeg's formats that hold their pictures themselves. Others, such as playlists, can name any file on this
 machine or in the network, and a file's name does not tell them apart: FFmpeg goes by content."""
 UNSTAMPED = frozenset({"avi", "h264", "hevc", "m4v", "mjpeg", "mpegvideo", "obu"})
-"""Formats without presentation time stamps: what FFmpeg derives for them comes out of order or not at all."""
+"""Formats without presentation time stamps: what FFmpeg derives for them comes out of order or not at all. Of AVI this
+holds where pictures are not stored in the order in which they are shown; else its slots, which may be empty, are times.
+"""
 SPACING = 48
 """Pictures for which one place to seek to is remembered, so that a long stream costs little memory."""
 LEADS = (0, 10)
@@ -83,7 +85,7 @@ class VideoSource:
             self._timeline = Timeline(
                 rate=rate,
                 unit=Fraction(stream.time_base or 1 / rate),
-                stamped=container.format.name not in UNSTAMPED,
+                stamped=_stamped(container, stream),
                 fps=Fraction(settings.fps) if rate > settings.fps else None,
             )
             self._size = (stream.width or None, stream.height or None)
@@ -240,6 +242,11 @@ def _sought(
         if frame is not None and frame.pts is not None and frame.pts >= (anchor.pts or 0):
             return frame if frame.pts == anchor.pts and frame.key_frame and not frame.is_corrupt else None
     return None
+
+
+def _stamped(container: InputContainer, stream: VideoStream) -> bool:
+    name = container.format.name
+    return name not in UNSTAMPED or (name == "avi" and not stream.codec_context.has_b_frames)
 
 
 def _promised(container: InputContainer, stream: VideoStream, rate: Fraction) -> float:

@@ -77,6 +77,23 @@ def test_containers_agree_on_numbers_and_times(
     assert all(np.array_equal(a.image, b.image) for a, b in zip(again, frames[52:60], strict=True))
 
 
+def test_an_avi_with_empty_slots_keeps_its_times(tmp_path: Path) -> None:
+    slots = [*range(20), *range(20, 80, 6)]  # as of a camera that dropped pictures
+    with av.open(str(tmp_path / "dropped.avi"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for slot in slots:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), slot, np.uint8), format="bgr24")
+            frame.pts = slot
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    source = opened(tmp_path / "dropped.avi", fps=10)
+    frames = list(source.frames())
+    assert [frame.time for frame in frames] == pytest.approx([slot / 10 for slot in slots])
+    assert [frame.time for frame in source.read(22, 24)] == pytest.approx([3.2, 3.8, 4.4])
+
+
 @pytest.mark.parametrize(("name", "options"), [("cut.mp4", {"movflags": "faststart"}), ("cut.mkv", {})])
 def test_a_cut_off_video_is_read_as_far_as_it_goes(
     video_writer: Writer, tmp_path: Path, name: str, options: dict[str, str]
