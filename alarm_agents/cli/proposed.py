@@ -11,7 +11,7 @@ from rich.table import Table
 from alarm_agents.agents.predicates import check_predicate
 from alarm_agents.agents.questions import Weighed
 from alarm_agents.cli.app import JsonOption, open_workspace
-from alarm_agents.cli.output import console, emit, note, notes, plain
+from alarm_agents.cli.output import console, counted, emit, note, notes, plain
 from alarm_agents.cli.people import who
 from alarm_agents.cli.rules import RuleArgument, commands, report
 from alarm_agents.cli.watch import incident_line
@@ -57,7 +57,7 @@ def replay(
     if json_:
         emit(replay_document(found))
     else:
-        show_replay(found)
+        show_replay(found, stored=predicate is None)
 
 
 @commands.command()
@@ -104,6 +104,8 @@ def replay_document(found: Replay) -> dict[str, Any]:
         "rule": found.rule.model_dump(mode="json"),
         "cases": found.cases,
         "covered": found.covered,
+        "moved": found.moved,
+        "asked": found.asked,
         "by_models": found.by_models,
         "undecided": found.undecided,
         "answered": {"agreed": found.agreed, "disagreed": found.disagreed},
@@ -131,13 +133,22 @@ def question_document(found: Weighed) -> dict[str, Any]:
     return {"question": found.question.model_dump(mode="json"), **rest}
 
 
-def show_replay(found: Replay) -> None:
-    """Print a replay for people."""
+def show_replay(found: Replay, *, stored: bool = True) -> None:
+    """Print a replay for people, of a rule that is stored or of one on trial."""
     rule = found.rule
-    head = f"{rule.id} v{rule.version}, {rule.kind.value}, {rule.status.value}: {rule.text}"
+    name = (
+        f"{rule.id} v{rule.version}, {rule.kind.value}, {rule.status.value}"
+        if stored
+        else f"{rule.kind.value}, a trial"
+    )
+    head = f"{name}: {rule.text}"
     console.print(plain(head), soft_wrap=True)
     console.print(plain(f"  {rule.predicate or 'no predicate: only models can apply it'}"), soft_wrap=True)
-    console.print(f"It covers {found.covered} of {found.cases} stored cases and changes {len(found.changes)} of them.")
+    does = f"covers {found.covered}, gives {found.moved} another p and {len(found.changes)} another label"
+    console.print(f"Of {counted(found.cases, 'stored case')} it {does}.", soft_wrap=True)
+    if found.asked:
+        asked = f"{found.asked} of those with another p were put to a person"
+        console.print(f"{asked}, who may not be asked about such ones then.", soft_wrap=True)
     if found.by_models:
         console.print(f"{found.by_models} cases were judged by models and cannot be replayed.")
     if found.undecided:
@@ -150,7 +161,7 @@ def show_replay(found: Replay) -> None:
     for key in found.disagreed[:SHOWN]:
         note(f"it disagrees with the answer to {key}", "yellow")
     for incidents, what in ((found.spared, "would not have been raised"), (found.raised, "would have been raised")):
-        console.print(f"{len(incidents)} incidents {what}.")
+        console.print(f"{counted(len(incidents), 'incident')} {what}.")
         for incident in incidents[:SHOWN]:
             span = f"  {incident.source} {incident.start:.1f}-{incident.end:.1f} s  {incident.title}"
             console.print(plain(span), soft_wrap=True)

@@ -45,6 +45,10 @@ class Replay:
     """Cases in which something that the rule speaks of was not measured, or whose rules are not known any more."""
     covered: int = 0
     """Cases in which the rule's predicate holds."""
+    moved: int = 0
+    """Covered cases that get another p by it, whether or not that is another label."""
+    asked: int = 0
+    """Those among them that were put to a person, who may not be asked about such cases any more."""
     agreed: int = 0
     """Covered cases that a person has answered, and whose label with the rule is that answer."""
     disagreed: list[str] = field(default_factory=list)
@@ -98,6 +102,9 @@ def _labels(found: Replay, book: Rulebook, case: Case, run: str) -> tuple[Label,
         found.undecided += 1
         return stored, stored
     without, with_it = (_judged(case, held) for held in (others, [*others, rule]))
+    if covers and without.p_anomaly != with_it.p_anomaly:
+        found.moved += 1
+        found.asked += case.deferred
     # Where both come to the same, the case stays as it is, also where a second look has decided it.
     same = without.label is with_it.label and (without.p_anomaly == with_it.p_anomaly or not covers)
     judged_it = any(known.ref == rule.ref for known in rules)

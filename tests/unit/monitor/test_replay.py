@@ -73,6 +73,7 @@ def test_it_says_which_cases_and_incidents_a_rule_of_normality_would_have_spared
     found = replay(yard.workspace, yard.rules, by_person("motion.ratio < 10.0 && motion.ratio > 5.0"), told.append)
     assert told == list(range(1, len(SCORES) + 1))
     assert (found.cases, found.covered, found.by_models, found.undecided) == (len(SCORES), 2, 0, 0)
+    assert (found.moved, found.asked) == (2, 2)  # all cases of the yard have been put to a person
     assert [change.case for change in found.changes] == [cases[1].id, cases[2].id]
     assert {(change.before, change.after) for change in found.changes} == {(Label.ANOMALOUS, Label.NORMAL)}
     assert [(incident.start, incident.end) for incident in found.spared] == [(1.0, 3.0)]
