@@ -15,10 +15,12 @@ from alarm_agents.cli.watch import announce
 from alarm_agents.errors import ConfigurationError
 from alarm_agents.graphs.scaffold import write_scenario
 from alarm_agents.models import build_models
-from alarm_agents.monitor.teach import Taught, teach
+from alarm_agents.monitor.teach import Taught, teach, teaches
 from alarm_agents.scenario import load_scenario
 from alarm_agents.sources.open import expand
 from alarm_agents.workspace import Workspace
+
+SHOW_MORE = "show it more of what is normal"
 
 
 @app.command(epilog="Example: `alarm init --scenario my_walkway.yaml`")
@@ -122,5 +124,10 @@ def show_rules(taught: Taught, scenario: str) -> None:
             f"{origin.fired} say it" if rule.usual else str(origin.fired),
         )
     console.print(table)
+    limits = [rule.threshold for rule in taught.rules if teaches(rule) and rule.threshold is not None]
+    if not any(map(teaches, taught.rules)):
+        note(f"no limit came of it, so a source's own first seconds will set them: {SHOW_MORE}", "yellow")
+    elif any(len(limit.blocks) == 1 for limit in limits):
+        note(f"limits rest on a single stretch of a few seconds: {SHOW_MORE}", "yellow")
     for each in taught.weighed:
         console.print(plain(f"question {each.outcome}: {each.question.text} ({each.said})"), soft_wrap=True)

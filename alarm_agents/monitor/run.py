@@ -36,7 +36,7 @@ from alarm_agents.monitor.incidents import Incidents, Watched
 from alarm_agents.monitor.promises import Labelled, Promises
 from alarm_agents.monitor.side_by_side import side_by_side
 from alarm_agents.monitor.stage import Measured, Stage
-from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media
+from alarm_agents.monitor.teach import active_rules, induce, induction_context, open_media, teaches
 from alarm_agents.monitor.warm_up import Lifts, warmed_up
 from alarm_agents.monitor.worth import Worth
 from alarm_agents.observability import tracing
@@ -47,7 +47,7 @@ from alarm_agents.tools.expert import Expert
 from alarm_agents.tools.experts import MEASURES, taught_experts
 from alarm_agents.tools.registry import load_tools
 from alarm_agents.tools.smoothing import CAUSAL, Smoothing
-from alarm_agents.types import Acceptance, Case, CaseStatus, Label, Resolution, Rule, RuleKind, Window
+from alarm_agents.types import Acceptance, Case, CaseStatus, Label, Resolution, Window
 from alarm_agents.uncertainty.budget import Budget
 from alarm_agents.uncertainty.gate import gate_threshold
 from alarm_agents.workspace import Workspace
@@ -288,7 +288,7 @@ class Monitor:
         heeded = active_rules(self.memory.rules, media.identity, taken_back=True)
         stage = iter(Stage(media, self.scenario.source, context.experts, self._smoothing, heeded))
         ruled = [expert for expert in context.experts if expert in MEASURES]
-        taught = references is not NO_REFERENCES and (media.kind != "frames" or any(map(_teaches, rules())))
+        taught = references is not NO_REFERENCES and (media.kind != "frames" or any(map(teaches, rules())))
         warm = taught or all(covers(self.scenario, expert) for expert in ruled)
         learn = partial(self._learn_from_stream, context, media)
         lifts, numbers = Lifts(rules), itertools.count()
@@ -367,12 +367,6 @@ class Monitor:
             yield Watched(case, known=True)
         for incident in self.workspace.cases.incidents(namespace=self.namespace, run=run.id):
             yield Watched(incident, known=True)
-
-
-def _teaches(rule: Rule) -> bool:
-    """Whether what references gave lets one judge; where a limit fires on them, its rule of normality alone is left."""
-    half = rule.threshold is not None and rule.kind is RuleKind.NORMAL
-    return rule.provenance.origin == "references" and not half
 
 
 def _names(context: Context, case_id: str) -> dict[str, str]:

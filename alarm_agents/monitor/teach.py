@@ -33,7 +33,7 @@ from alarm_agents.sources.held import HeldSource
 from alarm_agents.sources.media import Media
 from alarm_agents.sources.open import open_source
 from alarm_agents.tools.experts import experts_for, taught_experts
-from alarm_agents.types import Rule
+from alarm_agents.types import Rule, RuleKind, RuleStatus
 from alarm_agents.workspace import Workspace
 from alarm_agents.workspace.runs import References
 
@@ -170,6 +170,15 @@ def active_rules(
         return known[1]
 
     return now
+
+
+def teaches(rule: Rule) -> bool:
+    """Whether a rule is one by which references let a window be judged.
+
+    One of normality alone does not: it is what is left of a limit that fires on the references.
+    """
+    half = rule.threshold is not None and rule.kind is RuleKind.NORMAL
+    return rule.provenance.origin == "references" and rule.status is RuleStatus.ACTIVE and not half
 
 
 def _findable(path: str, base: Path) -> str:

@@ -72,7 +72,7 @@ def test_untaught_it_warms_up_on_the_stream(alarm: Alarm, clips: Clips, kind: st
 
 
 def test_taught_one_picture_it_warms_up_as_without_any(alarm: Alarm, clips: Clips, tmp_path: Path) -> None:
-    alarm("induce", write_folder(tmp_path / "one", clip(1)))
+    assert "no limit came of it" in alarm("induce", write_folder(tmp_path / "one", clip(1))).err
     cases = alarm("watch", clips.folder, "--json").of("case")
     assert {case["label"] for case in cases} <= {"normal", "anomalous"}
     assert cases[ODD]["label"] == "anomalous"
