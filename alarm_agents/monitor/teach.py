@@ -175,10 +175,11 @@ def active_rules(
 def teaches(rule: Rule) -> bool:
     """Whether a rule is one by which references let a window be judged.
 
-    One of normality alone does not: it is what is left of a limit that fires on the references.
+    Questions judge nothing; nor does the rule of normality that is left of a limit which fires on the references.
     """
+    judges = rule.status is RuleStatus.ACTIVE and rule.kind is not RuleKind.QUESTION
     half = rule.threshold is not None and rule.kind is RuleKind.NORMAL
-    return rule.provenance.origin == "references" and rule.status is RuleStatus.ACTIVE and not half
+    return rule.provenance.origin == "references" and judges and not half
 
 
 def _findable(path: str, base: Path) -> str:

@@ -123,7 +123,7 @@ def test_a_proposed_rule_is_shown_before_a_person_is_asked(taught: Alarm, incide
     assert "alarm rules approve reviewed-" in " ".join(said.out.split())
     rule = said.out.split("alarm rules approve ")[1].split()[0]
     assert rule in taught("rules", "list").err
-    assert "1 incidents would not have been raised" in taught("rules", "replay", rule).out
+    assert "1 incident would not have been raised" in taught("rules", "replay", rule).out
     asked = taught("rules", "approve", rule, code=2)  # nobody is there to answer
     assert "add --yes" in " ".join(asked.err.split())
     assert "only proposed" in " ".join(taught("rules", "enable", rule, code=2).err.split())

@@ -106,7 +106,7 @@ def test_what_a_person_finds_anomalous_gets_a_picture_too(alarm: Alarm, clips: C
     record = next(record for record in alarm.records("incidents") if record["cases"] == [case["id"]])
     assert [path for path in record["evidence"] if (alarm.workspace / path).is_file()] == record["evidence"] != []
     alarm("report")
-    assert "anomalous a fox" in (alarm.folder / "report.html").read_text()
+    assert "anomalous: a fox" in (alarm.folder / "report.html").read_text()
 
 
 def test_a_suite_keeps_no_evidence_and_its_report_holds_the_labels(alarm: Alarm, clips: Clips) -> None:
