@@ -75,7 +75,7 @@ def test_several_measures_beyond_their_limits_are_bounded_together() -> None:
 def test_the_rule_says_what_it_is_in_words_and_where_it_comes_from() -> None:
     rule = proposed([case(8.0)])
     assert (rule.status, rule.kind, rule.severity) == (RuleStatus.PROPOSED, RuleKind.NORMAL, 0)
-    assert rule.text.startswith("the gardener: the fastest thing moves at ")
+    assert rule.text.startswith("the gardener: the fastest thing moves between ")
     origin = rule.provenance
     assert (origin.origin, origin.author, origin.note, origin.references) == ("review", "ann", "the gardener", ("a",))
     check_predicate(proposed([case(8.0)], [fast(2.0)]).predicate or "", where="")
