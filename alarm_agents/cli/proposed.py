@@ -136,13 +136,8 @@ def question_document(found: Weighed) -> dict[str, Any]:
 def show_replay(found: Replay, *, stored: bool = True) -> None:
     """Print a replay for people, of a rule that is stored or of one on trial."""
     rule = found.rule
-    name = (
-        f"{rule.id} v{rule.version}, {rule.kind.value}, {rule.status.value}"
-        if stored
-        else f"{rule.kind.value}, a trial"
-    )
-    head = f"{name}: {rule.text}"
-    console.print(plain(head), soft_wrap=True)
+    name, status = (f"{rule.id} v{rule.version}", rule.status.value) if stored else ("a trial", "not stored")
+    console.print(plain(f"{name}, {rule.kind.value}, {status}: {rule.text}"), soft_wrap=True)
     console.print(plain(f"  {rule.predicate or 'no predicate: only models can apply it'}"), soft_wrap=True)
     does = f"covers {found.covered}, gives {found.moved} another p and {len(found.changes)} another label"
     console.print(f"Of {counted(found.cases, 'stored case')} it {does}.", soft_wrap=True)

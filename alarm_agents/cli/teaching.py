@@ -124,10 +124,10 @@ def show_rules(taught: Taught, scenario: str) -> None:
             f"{origin.fired} say it" if rule.usual else str(origin.fired),
         )
     console.print(table)
-    limits = [rule.threshold for rule in taught.rules if teaches(rule) and rule.threshold is not None]
-    if not any(map(teaches, taught.rules)):
+    judging = [rule for rule in taught.rules if teaches(rule)]
+    if not judging:
         note(f"no limit came of it, so a source's own first seconds will set them: {SHOW_MORE}", "yellow")
-    elif any(len(limit.blocks) == 1 for limit in limits):
+    elif any(rule.threshold is not None and len(rule.threshold.blocks) == 1 for rule in judging):
         note(f"limits rest on a single stretch of a few seconds: {SHOW_MORE}", "yellow")
     for each in taught.weighed:
         console.print(plain(f"question {each.outcome}: {each.question.text} ({each.said})"), soft_wrap=True)
